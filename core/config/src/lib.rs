@@ -1,0 +1,1 @@
+//! Layered configuration with provenance: defaults, user, project, environment, flags.

@@ -1,0 +1,41 @@
+//! Every message between a client and the daemon: types, method names, errors and the frame codec.
+//!
+//! One protocol, two transports: over IPC a message is a MessagePack [`Frame`]; over LSP the same parameters
+//! travel as JSON in the custom method `podium/<name>` or in the command `podium.<name with dots>`.
+//! All field names are camelCase, all enum values snake_case, all times RFC 3339 in UTC.
+//! An unknown field is ignored and an unknown method answers with a typed error, so old and new meet.
+
+mod artifact;
+mod claim;
+mod config;
+mod error;
+mod event;
+mod frame;
+mod inbox;
+mod method;
+mod model;
+mod repo;
+pub mod schema;
+mod session;
+mod system;
+mod worktree;
+
+pub use artifact::*;
+pub use claim::*;
+pub use config::*;
+pub use error::*;
+pub use event::*;
+pub use frame::*;
+pub use inbox::*;
+pub use method::*;
+pub use model::*;
+pub use repo::*;
+pub use session::*;
+pub use system::*;
+pub use worktree::*;
+
+/// The protocol's version. Raised when a change is not understood by the other side.
+pub const PROTOCOL_VERSION: u32 = 1;
+
+/// Version of the software, as the handshake tells it.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

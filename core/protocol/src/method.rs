@@ -1,0 +1,212 @@
+//! The table of methods: one row for each, the only place where a name and its types meet.
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::*;
+
+/// Whose connection may call a method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Also an agent on its capability socket, within its session's rights.
+    Anyone,
+    /// Only a connection that proved to be a person's.
+    Person,
+}
+
+/// How an editor without a plugin reaches a method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exposure {
+    /// `workspace/executeCommand` with `podium.<name with dots>`, and the custom method.
+    Command,
+    /// Only the custom method `podium/<name>`.
+    Method,
+    /// IPC only.
+    Internal,
+}
+
+/// One request type of the protocol.
+pub trait Method: 'static {
+    const NAME: &'static str;
+    const ACCESS: Access;
+    /// Whether the client sends variables of its environment along.
+    const NEEDS_ENV: bool;
+    type Params: Serialize + DeserializeOwned + JsonSchema + Send + 'static;
+    type Answer: Serialize + DeserializeOwned + JsonSchema + Send + 'static;
+}
+
+/// A row of the table, for code that goes through all methods.
+pub struct MethodInfo {
+    pub name: &'static str,
+    pub doc: &'static str,
+    pub access: Access,
+    pub exposure: Exposure,
+    pub needs_env: bool,
+    pub params: fn(&mut SchemaGenerator) -> Schema,
+    pub answer: fn(&mut SchemaGenerator) -> Schema,
+}
+
+impl MethodInfo {
+    /// Name of the LSP command: `worktree/create` becomes `podium.worktree.create`.
+    #[must_use]
+    pub fn command(&self) -> String {
+        format!("podium.{}", self.name.replace('/', "."))
+    }
+}
+
+/// The row of a method, by its name.
+#[must_use]
+pub fn method_info(name: &str) -> Option<&'static MethodInfo> {
+    METHODS.iter().find(|m| m.name == name)
+}
+
+macro_rules! methods {
+    ($($(#[doc = $doc:literal])+ $name:literal $ty:ident($params:ty) -> $answer:ty, $access:ident, $exposure:ident, env: $env:literal;)*) => {
+        $(
+            $(#[doc = $doc])+
+            pub struct $ty;
+            impl Method for $ty {
+                const NAME: &'static str = $name;
+                const ACCESS: Access = Access::$access;
+                const NEEDS_ENV: bool = $env;
+                type Params = $params;
+                type Answer = $answer;
+            }
+        )*
+        /// Every method, in the order of the documentation.
+        pub static METHODS: &[MethodInfo] = &[$(MethodInfo {
+            name: $name,
+            doc: concat!($($doc, "\n"),+),
+            access: Access::$access,
+            exposure: Exposure::$exposure,
+            needs_env: $env,
+            params: |g| g.subschema_for::<$params>(),
+            answer: |g| g.subschema_for::<$answer>(),
+        }),*];
+    };
+}
+
+methods! {
+    /// Answers with what it was sent.
+    "ping" Ping(PingParams) -> Pong, Anyone, Internal, env: false;
+    /// How the daemon is: process, memory, connections.
+    "status" Status(StatusParams) -> DaemonStatus, Anyone, Command, env: false;
+    /// Each part of the system: ok, degraded, broken or off, and what to do.
+    "doctor" Doctor(DoctorParams) -> DoctorReport, Anyone, Command, env: true;
+    /// Ends the daemon: writes finish, running sessions are marked resumable.
+    "stop" Stop(StopParams) -> Stopping, Person, Internal, env: false;
+
+    /// The merged configuration with the source of each value.
+    "config/get" ConfigGet(ConfigGetParams) -> ConfigValues, Anyone, Method, env: false;
+    /// Changes the user's configuration.
+    "config/set" ConfigSet(ConfigSetParams) -> ConfigValues, Person, Method, env: false;
+
+    /// Makes a repository known. Other methods do it by themselves.
+    "repo/register" RepoRegister(RepoRegisterParams) -> RepoRegistered, Person, Method, env: true;
+    /// Repositories Podium knows.
+    "repo/list" RepoListMethod(RepoListParams) -> RepoList, Anyone, Method, env: false;
+    /// Takes back everything that Podium left in a repository.
+    "repo/forget" RepoForget(RepoForgetParams) -> RepoForgotten, Person, Method, env: true;
+
+    /// Makes a worktree and its branch, or enters the one of that name.
+    "worktree/create" WorktreeCreate(WorktreeCreateParams) -> WorktreeCreated, Anyone, Command, env: true;
+    /// Worktrees with owner and state.
+    "worktree/list" WorktreeListMethod(WorktreeListParams) -> WorktreeList, Anyone, Command, env: false;
+    /// One worktree with its changed paths, by a fresh look.
+    "worktree/status" WorktreeStatusMethod(WorktreeStatusParams) -> WorktreeStatus, Anyone, Command, env: false;
+    /// Finds the worktree to go to, and the same file in it.
+    "worktree/switch" WorktreeSwitch(WorktreeSwitchParams) -> WorktreeSwitched, Anyone, Command, env: false;
+    /// Removes a worktree into the trash, from which `worktree/undo` brings it back.
+    "worktree/remove" WorktreeRemove(WorktreeRemoveParams) -> WorktreeRemoved, Anyone, Command, env: true;
+    /// Brings a removed worktree back: files, untracked ones, branch.
+    "worktree/undo" WorktreeUndo(WorktreeUndoParams) -> WorktreeUndone, Anyone, Command, env: true;
+    /// The worktree a file lies in.
+    "worktree/locate" WorktreeLocate(WorktreeLocateParams) -> WorktreeLocated, Anyone, Method, env: false;
+
+    /// Claims a worktree: exactly one owner, with a rising fencing token.
+    "claim/acquire" ClaimAcquire(ClaimAcquireParams) -> ClaimAcquired, Anyone, Command, env: false;
+    /// Gives a claim back.
+    "claim/release" ClaimRelease(ClaimReleaseParams) -> ClaimReleased, Anyone, Command, env: false;
+    /// Whose a worktree is, from the asker's point of view.
+    "claim/verify" ClaimVerify(ClaimVerifyParams) -> ClaimVerified, Anyone, Command, env: false;
+    /// Keeps a claim alive that no process is bound to.
+    "claim/heartbeat" ClaimHeartbeat(ClaimHeartbeatParams) -> ClaimHeartbeaten, Anyone, Method, env: false;
+
+    /// Starts a session and answers with its id at once; `session/attach` streams it.
+    "session/start" SessionStart(SessionStartParams) -> SessionStarted, Anyone, Command, env: true;
+    /// Goes on with a session, or adds a turn.
+    "session/resume" SessionResume(SessionResumeParams) -> SessionStarted, Anyone, Command, env: true;
+    /// Streams the items of a session.
+    "session/attach" SessionAttach(SessionAttachParams) -> SessionAttached, Anyone, Method, env: false;
+    /// Ends a running session; what it said stays.
+    "session/cancel" SessionCancel(SessionCancelParams) -> SessionCancelled, Anyone, Command, env: false;
+    /// Sessions, newest first.
+    "session/list" SessionListMethod(SessionListParams) -> SessionList, Anyone, Command, env: false;
+    /// A session with its transcript.
+    "session/show" SessionShow(SessionShowParams) -> SessionShown, Anyone, Command, env: false;
+    /// Opens the capability socket of a session's agent.
+    "session/capability" SessionCapabilityMethod(SessionCapabilityParams) -> SessionCapability, Person, Method, env: false;
+    /// Providers, whether each can be used, and how to make it so.
+    "provider/list" ProviderListMethod(ProviderListParams) -> ProviderList, Anyone, Command, env: true;
+
+    /// Full-text search over artifacts.
+    "artifact/search" ArtifactSearch(ArtifactSearchParams) -> ArtifactHits, Anyone, Command, env: false;
+    /// Artifacts, newest first.
+    "artifact/list" ArtifactListMethod(ArtifactListParams) -> ArtifactList, Anyone, Command, env: false;
+    /// An artifact with its content.
+    "artifact/get" ArtifactGet(ArtifactGetParams) -> ArtifactContent, Anyone, Command, env: false;
+    /// Stores a text as an artifact.
+    "artifact/put" ArtifactPut(ArtifactPutParams) -> ArtifactStored, Anyone, Method, env: false;
+
+    /// Local models and their state.
+    "model/list" ModelListMethod(ModelListParams) -> ModelList, Anyone, Command, env: false;
+    /// Fetches and verifies a model; goes on where an earlier fetch stopped.
+    "model/fetch" ModelFetch(ModelParams) -> ModelChanged, Person, Command, env: true;
+    /// Reads a model's file and compares its checksum.
+    "model/verify" ModelVerify(ModelParams) -> ModelChanged, Person, Command, env: false;
+    /// Deletes a model's file.
+    "model/remove" ModelRemove(ModelParams) -> ModelChanged, Person, Command, env: false;
+
+    /// Streams the event log.
+    "events/subscribe" EventsSubscribe(EventsSubscribeParams) -> EventsSubscribed, Anyone, Method, env: false;
+    /// A page of the event log.
+    "events/read" EventsRead(EventsReadParams) -> EventsPage, Anyone, Method, env: false;
+    /// Ends a subscription to events or to a session.
+    "unsubscribe" Unsubscribe(UnsubscribeParams) -> Unsubscribed, Anyone, Method, env: false;
+
+    /// Puts a question to the person.
+    "inbox/ask" InboxAsk(InboxAskParams) -> InboxAnswered, Anyone, Method, env: false;
+    /// Open questions.
+    "inbox/list" InboxListMethod(InboxListParams) -> InboxList, Anyone, Command, env: false;
+    /// Answers a question, once.
+    "inbox/answer" InboxAnswer(InboxAnswerParams) -> InboxAnswered, Person, Command, env: false;
+}
+
+/// Names of the notifications a daemon sends.
+pub mod notify {
+    pub const EVENT: &str = "event";
+    pub const SESSION_UPDATE: &str = "session/update";
+    pub const PROGRESS: &str = "progress";
+    pub const DAEMON_STOPPING: &str = "daemon/stopping";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_found() {
+        for method in METHODS {
+            assert_eq!(METHODS.iter().filter(|m| m.name == method.name).count(), 1, "{}", method.name);
+            assert!(std::ptr::eq(method_info(method.name).unwrap(), method));
+        }
+    }
+
+    #[test]
+    fn what_decides_over_others_needs_a_person() {
+        for name in ["inbox/answer", "config/set", "stop", "session/capability", "repo/forget"] {
+            assert_eq!(method_info(name).unwrap().access, Access::Person, "{name}");
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Repositories, and how a request names the one it means.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Which repository a request is about. All fields may be absent where the caller has only one.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RepoSelector {
+    /// Any path inside the repository or one of its worktrees, absolute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repo: Option<String>,
+    /// The same as bytes, where the path is not UTF-8. Wins over `repo`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repo_bytes: Option<Vec<u8>>,
+    /// Any `file:` URI inside it, for editors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uri: Option<String>,
+}
+
+/// A repository Podium knows, in short.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RepoRef {
+    pub id: String,
+    /// Folder of the main worktree, or of the bare repository.
+    pub root: String,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RepoRegisterParams {
+    #[serde(flatten)]
+    pub at: RepoSelector,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RepoRegistered {
+    pub repo: RepoRef,
+    /// Branch that worktrees start from and are compared with.
+    pub trunk: String,
+    /// Whether the repository was unknown before.
+    pub added: bool,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RepoListParams {}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RepoList {
+    pub repos: Vec<RepoRef>,
+}
+
+/// Takes back everything that Podium left in a repository: locks, excludes, its own folder in the git directory.
+/// Worktrees and branches stay.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RepoForgetParams {
+    #[serde(flatten)]
+    pub at: RepoSelector,
+    /// Also when worktrees are claimed.
+    #[serde(default)]
+    pub force: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RepoForgotten {
+    pub repo: RepoRef,
+    /// One line for each thing taken back.
+    pub undone: Vec<String>,
+}

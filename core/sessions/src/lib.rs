@@ -1,0 +1,1 @@
+//! AI sessions: transcripts, checkpoints, providers (Jelmore).

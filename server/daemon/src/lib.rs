@@ -1,0 +1,1 @@
+//! The daemon: bootstrap, IPC endpoint, one service per domain, shutdown.

@@ -1,0 +1,1 @@
+//! End-to-end tests of the binaries, the language server and the editors.

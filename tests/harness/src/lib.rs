@@ -1,0 +1,1 @@
+//! Hermetic environments and launchers of real parts for the tests.
