@@ -25,17 +25,10 @@ impl Serialize for Alive {
 
 impl<'de> Deserialize<'de> for Alive {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Raw {
-            Known(bool),
-            #[expect(dead_code, reason = "any text means unknown")]
-            Text(String),
-        }
-        Ok(match Raw::deserialize(deserializer)? {
-            Raw::Known(true) => Self::Yes,
-            Raw::Known(false) => Self::No,
-            Raw::Text(_) => Self::Unknown,
+        Ok(match serde_json::Value::deserialize(deserializer)? {
+            serde_json::Value::Bool(true) => Self::Yes,
+            serde_json::Value::Bool(false) => Self::No,
+            _ => Self::Unknown,
         })
     }
 }

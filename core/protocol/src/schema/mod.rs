@@ -41,7 +41,9 @@ fn notifications(generator: &mut SchemaGenerator) -> Vec<(&'static str, &'static
 /// The whole protocol as one JSON document: methods, notifications, and JSON Schema definitions of their types.
 #[must_use]
 pub fn json_schema() -> Value {
-    let mut generator = SchemaSettings::draft2020_12().into_generator();
+    // What a client writes may leave out defaults; what it reads always has all fields.
+    let mut written = SchemaSettings::draft2020_12().for_deserialize().into_generator();
+    let mut read = SchemaSettings::draft2020_12().for_serialize().into_generator();
     let mut methods = Map::new();
     for method in METHODS {
         methods.insert(
@@ -51,16 +53,18 @@ pub fn json_schema() -> Value {
                 "access": if method.access == Access::Person { "person" } else { "anyone" },
                 "command": (method.exposure == Exposure::Command).then(|| method.command()),
                 "overLsp": method.exposure != Exposure::Internal,
-                "params": (method.params)(&mut generator).to_value(),
-                "answer": (method.answer)(&mut generator).to_value(),
+                "params": (method.params)(&mut written).to_value(),
+                "answer": (method.answer)(&mut read).to_value(),
             }),
         );
     }
-    let notified: Map<String, Value> = notifications(&mut generator)
+    let notified: Map<String, Value> = notifications(&mut read)
         .into_iter()
         .map(|(name, doc, schema)| (name.to_owned(), json!({ "description": doc, "params": schema })))
         .collect();
-    let error = generator.subschema_for::<WireError>().to_value();
+    let error = read.subschema_for::<WireError>().to_value();
+    let mut definitions = written.take_definitions(true);
+    definitions.extend(read.take_definitions(true));
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Podium protocol",
@@ -68,7 +72,7 @@ pub fn json_schema() -> Value {
         "methods": methods,
         "notifications": notified,
         "error": error,
-        "$defs": generator.take_definitions(true),
+        "$defs": definitions,
     })
 }
 

@@ -1,0 +1,211 @@
+//! The settings: one row each.
+
+use serde_json::{Value, json};
+
+/// What values a setting takes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum KeyKind {
+    Bool,
+    /// A whole number within the bounds, both included.
+    Integer {
+        min: i64,
+        max: i64,
+    },
+    Text,
+    /// One of a fixed set of words.
+    Choice(&'static [&'static str]),
+}
+
+/// One setting.
+pub struct Key {
+    /// Dotted name, `section.name`.
+    pub name: &'static str,
+    pub kind: KeyKind,
+    pub default: fn() -> Value,
+    /// One line, with the unit.
+    pub help: &'static str,
+    /// Whether a project's own file may set it. What reaches beyond the project may not be set by it.
+    pub project: bool,
+}
+
+impl Key {
+    /// Name of the environment variable: `PODIUM_` and the key in capitals with `_` for the dot.
+    #[must_use]
+    pub fn variable(&self) -> String {
+        format!("PODIUM_{}", self.name.replace('.', "_").to_uppercase())
+    }
+
+    /// Says what is wrong with a value, in words a person can act on.
+    ///
+    /// # Errors
+    /// The sentence.
+    pub fn check(&self, value: &Value) -> Result<(), String> {
+        match self.kind {
+            KeyKind::Bool if value.is_boolean() => Ok(()),
+            KeyKind::Bool => Err("must be true or false".to_owned()),
+            KeyKind::Integer { min, max } => match value.as_i64() {
+                Some(n) if (min..=max).contains(&n) => Ok(()),
+                _ => Err(format!("must be a whole number from {min} to {max}")),
+            },
+            KeyKind::Text if value.is_string() => Ok(()),
+            KeyKind::Text => Err("must be a text".to_owned()),
+            KeyKind::Choice(words) => match value.as_str() {
+                Some(word) if words.contains(&word) => Ok(()),
+                _ => Err(format!("must be one of {}", words.join(", "))),
+            },
+        }
+    }
+
+    /// Reads the text of an environment variable as this setting's type.
+    ///
+    /// # Errors
+    /// As [`Key::check`].
+    pub fn parse(&self, text: &str) -> Result<Value, String> {
+        let value = match self.kind {
+            KeyKind::Bool => match text {
+                "true" | "1" | "yes" | "on" => json!(true),
+                "false" | "0" | "no" | "off" => json!(false),
+                _ => json!(text),
+            },
+            KeyKind::Integer { .. } => text.trim().parse::<i64>().map_or_else(|_| json!(text), |n| json!(n)),
+            KeyKind::Text | KeyKind::Choice(_) => json!(text),
+        };
+        self.check(&value).map(|()| value)
+    }
+}
+
+const fn number(
+    name: &'static str,
+    min: i64,
+    max: i64,
+    default: fn() -> Value,
+    project: bool,
+    help: &'static str,
+) -> Key {
+    Key { name, kind: KeyKind::Integer { min, max }, default, help, project }
+}
+
+const fn text(name: &'static str, default: fn() -> Value, project: bool, help: &'static str) -> Key {
+    Key { name, kind: KeyKind::Text, default, help, project }
+}
+
+/// Every setting.
+pub static KEYS: &[Key] = &[
+    number(
+        "daemon.idle_exit_seconds",
+        0,
+        604_800,
+        || json!(3600),
+        false,
+        "seconds without client, session or claim after which the daemon ends; 0: never",
+    ),
+    number(
+        "daemon.requests_per_second",
+        10,
+        10_000_000,
+        || json!(1_000_000),
+        false,
+        "requests a second that one person's connection may send",
+    ),
+    number(
+        "daemon.agent_requests_per_second",
+        1,
+        1_000_000,
+        || json!(200),
+        false,
+        "requests a second that one agent's connection may send",
+    ),
+    number(
+        "claims.heartbeat_seconds",
+        5,
+        86_400,
+        || json!(900),
+        true,
+        "seconds without a sign of life after which the owner of an unbound claim counts as unknown",
+    ),
+    number(
+        "worktrees.fetch_timeout_ms",
+        0,
+        600_000,
+        || json!(3_000),
+        true,
+        "longest time that creating a worktree waits for a fetch of trunk, in milliseconds; 0: never fetch",
+    ),
+    number(
+        "worktrees.git_timeout_seconds",
+        5,
+        86_400,
+        || json!(600),
+        true,
+        "longest time of one git command, in seconds",
+    ),
+    number(
+        "worktrees.undo_days",
+        1,
+        365,
+        || json!(30),
+        false,
+        "days that a removed worktree can be brought back",
+    ),
+    Key {
+        name: "worktrees.branch_style",
+        kind: KeyKind::Choice(&["dash", "slash"]),
+        default: || json!("dash"),
+        help: "branch of worktree feat-x: feat-x (dash) or feat/x (slash)",
+        project: true,
+    },
+    text("worktrees.trunk", || json!(""), true, "trunk branch; empty: origin's HEAD, else main, else master"),
+    text("sessions.provider", || json!(""), true, "provider of sessions that name none; empty: the first usable"),
+    number(
+        "sessions.max_tokens",
+        1,
+        100_000,
+        || json!(512),
+        true,
+        "longest answer of the local model, in tokens",
+    ),
+    number(
+        "sessions.checkpoint_items",
+        4,
+        10_000,
+        || json!(48),
+        true,
+        "items of an answer between two checkpoints",
+    ),
+    number(
+        "models.idle_unload_seconds",
+        0,
+        86_400,
+        || json!(300),
+        false,
+        "seconds after its last use until a local model leaves the memory; 0: at once",
+    ),
+    number("events.keep_days", 1, 3_650, || json!(90), false, "days that the event log reaches back"),
+    Key {
+        name: "log.level",
+        kind: KeyKind::Choice(&["error", "warn", "info", "debug", "trace"]),
+        default: || json!("info"),
+        help: "how much the daemon's log tells",
+        project: false,
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_passes_its_own_check() {
+        for key in KEYS {
+            assert_eq!(key.check(&(key.default)()), Ok(()), "{}", key.name);
+        }
+    }
+
+    #[test]
+    fn a_variable_is_read_as_the_type_of_its_key() {
+        let key = KEYS.iter().find(|k| k.name == "claims.heartbeat_seconds").unwrap();
+        assert_eq!(key.variable(), "PODIUM_CLAIMS_HEARTBEAT_SECONDS");
+        assert_eq!(key.parse("60"), Ok(json!(60)));
+        assert_eq!(key.parse("soon"), Err("must be a whole number from 5 to 86400".to_owned()));
+    }
+}
