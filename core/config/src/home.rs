@@ -145,10 +145,10 @@ impl Home {
         self.run().join("cap")
     }
 
-    /// There while a person has deliberately stopped the daemon: attached clients stay away.
+    /// Where a daemon that could not start says why, for the client that started it.
     #[must_use]
-    pub fn stopped_marker(&self) -> PathBuf {
-        self.root.join("stopped")
+    pub fn start_failure(&self) -> PathBuf {
+        self.root.join("start-failure.json")
     }
 }
 

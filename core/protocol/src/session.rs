@@ -167,6 +167,9 @@ pub struct SessionStartParams {
     /// Id to give the session; starting it again with the same id is a conflict unless `continue` is set.
     #[serde(default)]
     pub session_id: Option<String>,
+    /// The client made up the id so that it may send the request twice: an existing session of that id is the answer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub retry: bool,
     /// Go on with the newest session that is not over (or with `sessionId`), in this worktree or repository.
     #[serde(rename = "continue", default)]
     pub go_on: bool,

@@ -1,0 +1,97 @@
+//! Finds the daemon's program and starts it detached, with an environment of its own.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use podium_process::Detached;
+use podium_protocol::WireError;
+use tokio::net::UnixStream;
+
+use crate::options::ConnectOptions;
+
+/// Longest time from starting a daemon to its socket. A migration of a big database may take most of it.
+const START_TIMEOUT: Duration = Duration::from_secs(30);
+/// Pause between two looks at a socket that is about to appear.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// Variables the daemon keeps from whoever starts it; everything else (a hook's `GIT_DIR`, keys) stays behind.
+const KEPT: &[&str] = &[
+    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "XDG_RUNTIME_DIR",
+    "XDG_STATE_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "RUST_BACKTRACE",
+];
+/// `PODIUM_*` variables that belong to one caller or one session, not to the daemon.
+const CALLERS_OWN: &[&str] = &["PODIUM_AGENT_ID", "PODIUM_CLAIM_TOKEN", "PODIUM_SOCKET", "PODIUM_SESSION"];
+
+/// Starts a daemon and waits until its socket answers.
+pub(crate) async fn start(options: &ConnectOptions) -> Result<UnixStream, WireError> {
+    let program = find_program(options)?;
+    let mut command = Detached::new(&program);
+    command.args(["daemon", "--foreground"]).envs(daemon_env(options));
+    let identity = command.spawn().map_err(|e| {
+        WireError::unavailable(format!("the daemon could not be started: {e}"))
+            .hint(format!("try `{} daemon --foreground` to see why", program.display()))
+    })?;
+    tracing::debug!(pid = identity.pid, "started a daemon");
+    wait_for_socket(options).await
+}
+
+async fn wait_for_socket(options: &ConnectOptions) -> Result<UnixStream, WireError> {
+    let socket = options.home.socket();
+    let deadline = tokio::time::Instant::now() + START_TIMEOUT;
+    let mut failed_since = None;
+    loop {
+        if let Ok(stream) = UnixStream::connect(&socket).await {
+            return Ok(stream);
+        }
+        let now = tokio::time::Instant::now();
+        // A daemon that cannot start leaves its reason; one that starts removes an old reason first.
+        if let Some(reason) = read_failure(options) {
+            let since = *failed_since.get_or_insert(now);
+            if now - since > Duration::from_millis(500) {
+                return Err(reason);
+            }
+        }
+        if now > deadline {
+            return Err(WireError::unavailable(format!("the daemon gave no answer in {} s", START_TIMEOUT.as_secs()))
+                .hint(format!("read the log in {}", options.home.logs().display()))
+                .hint("run `podium daemon --foreground` to see why"));
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// What a daemon that could not start wrote for whoever started it.
+fn read_failure(options: &ConnectOptions) -> Option<WireError> {
+    let text = std::fs::read_to_string(options.home.start_failure()).ok()?;
+    serde_json::from_str(&text).ok()
+}
+
+fn find_program(options: &ConnectOptions) -> Result<PathBuf, WireError> {
+    if let Some(program) = &options.program {
+        return Ok(program.clone());
+    }
+    let name = format!("podium{}", std::env::consts::EXE_SUFFIX);
+    let beside = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join(&name)));
+    if let Some(path) = beside.filter(|path| path.is_file()) {
+        return Ok(path);
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).map(|dir| dir.join(&name)).find(|path| path.is_file()).ok_or_else(|| {
+        WireError::unavailable("no daemon is running and the program `podium` was not found")
+            .hint("install it with `cargo install --path server/cli`, or put its folder on the PATH")
+    })
+}
+
+fn daemon_env(options: &ConnectOptions) -> Vec<(OsString, OsString)> {
+    let mut env: Vec<(OsString, OsString)> = std::env::vars_os()
+        .filter(|(name, _)| {
+            let Some(name) = name.to_str() else { return false };
+            KEPT.contains(&name) || (name.starts_with("PODIUM_") && !CALLERS_OWN.contains(&name))
+        })
+        .filter(|(name, _)| name != "PODIUM_HOME" && name != "PODIUM_MODELS")
+        .collect();
+    env.push(("PODIUM_HOME".into(), options.home.root().into()));
+    env.push(("PODIUM_MODELS".into(), options.home.models().into()));
+    env
+}
