@@ -1,0 +1,1 @@
+//! The editors, started for real. Needs the tools that `cargo xtask provision` puts in place.
