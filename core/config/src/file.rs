@@ -26,11 +26,14 @@ pub(crate) fn read_flat(path: &Path) -> Result<Vec<(String, Value)>, ConfigFileE
     match std::fs::metadata(path) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(e) => return Err(read(e)),
-        Ok(meta) if meta.len() > MAX_BYTES => return Err(ConfigFileError::TooLarge { path: path.to_owned() }),
+        Ok(meta) if meta.len() > MAX_BYTES => {
+            return Err(ConfigFileError::TooLarge { path: path.to_owned() });
+        }
         Ok(_) => {}
     }
     let text = std::fs::read_to_string(path).map_err(read)?;
-    let value = parse(path, &text).map_err(|message| ConfigFileError::Syntax { path: path.to_owned(), message })?;
+    let value =
+        parse(path, &text).map_err(|message| ConfigFileError::Syntax { path: path.to_owned(), message })?;
     let mut flat = Vec::new();
     flatten("", &value, &mut flat);
     Ok(flat)
@@ -39,9 +42,9 @@ pub(crate) fn read_flat(path: &Path) -> Result<Vec<(String, Value)>, ConfigFileE
 fn parse(path: &Path, text: &str) -> Result<Map<String, Value>, String> {
     match path.extension().and_then(|e| e.to_str()) {
         Some("json") => serde_json::from_str(text).map_err(|e| e.to_string()),
-        Some("yaml" | "yml") => {
-            serde_yaml_ng::from_str::<Option<_>>(text).map(Option::unwrap_or_default).map_err(|e| e.to_string())
-        }
+        Some("yaml" | "yml") => serde_yaml_ng::from_str::<Option<_>>(text)
+            .map(Option::unwrap_or_default)
+            .map_err(|e| e.to_string()),
         _ => toml::from_str(text).map_err(|e| e.to_string()),
     }
 }
@@ -68,7 +71,8 @@ pub fn set_in_file(path: &Path, key: &str, value: Option<&Value>) -> Result<(), 
         Err(source) => return Err(ConfigFileError::Read { path: path.to_owned(), source }),
     };
     let syntax = |message: String| ConfigFileError::Syntax { path: path.to_owned(), message };
-    let mut document: toml_edit::DocumentMut = text.parse().map_err(|e: toml_edit::TomlError| syntax(e.to_string()))?;
+    let mut document: toml_edit::DocumentMut =
+        text.parse().map_err(|e: toml_edit::TomlError| syntax(e.to_string()))?;
     let (section, name) = key.split_once('.').ok_or_else(|| syntax(format!("`{key}` has no section")))?;
     let table = document.entry(section).or_insert_with(toml_edit::table);
     let table = table.as_table_like_mut().ok_or_else(|| syntax(format!("`{section}` is not a table")))?;
@@ -80,7 +84,8 @@ pub fn set_in_file(path: &Path, key: &str, value: Option<&Value>) -> Result<(), 
             table.insert(name, to_item(value).ok_or_else(|| syntax(format!("`{key}` cannot hold {value}")))?);
         }
     }
-    replace(path, &document.to_string()).map_err(|source| ConfigFileError::Write { path: path.to_owned(), source })
+    replace(path, &document.to_string())
+        .map_err(|source| ConfigFileError::Write { path: path.to_owned(), source })
 }
 
 fn to_item(value: &Value) -> Option<toml_edit::Item> {
@@ -112,7 +117,9 @@ mod tests {
         std::fs::write(&path, "# mine\n[log]\nlevel = \"info\" # quiet\n").unwrap();
         set_in_file(&path, "claims.heartbeat_seconds", Some(&json!(60))).unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
-        assert!(text.contains("# mine") && text.contains("# quiet") && text.contains("heartbeat_seconds = 60"));
+        assert!(
+            text.contains("# mine") && text.contains("# quiet") && text.contains("heartbeat_seconds = 60")
+        );
         set_in_file(&path, "claims.heartbeat_seconds", None).unwrap();
         assert!(!std::fs::read_to_string(&path).unwrap().contains("heartbeat_seconds"));
     }

@@ -155,7 +155,12 @@ pub static KEYS: &[Key] = &[
         project: true,
     },
     text("worktrees.trunk", || json!(""), true, "trunk branch; empty: origin's HEAD, else main, else master"),
-    text("sessions.provider", || json!(""), true, "provider of sessions that name none; empty: the first usable"),
+    text(
+        "sessions.provider",
+        || json!(""),
+        true,
+        "provider of sessions that name none; empty: the first usable",
+    ),
     number(
         "sessions.max_tokens",
         1,

@@ -173,7 +173,8 @@ mod tests {
     #[test]
     fn later_layers_win_and_say_so() {
         let dir = tempfile::tempdir().unwrap();
-        let user = write(dir.path(), "user.toml", "[claims]\nheartbeat_seconds = 60\n[sessions]\nmax_tokens = 99\n");
+        let user =
+            write(dir.path(), "user.toml", "[claims]\nheartbeat_seconds = 60\n[sessions]\nmax_tokens = 99\n");
         write(dir.path(), ".podium/config.yaml", "claims:\n  heartbeat_seconds: 70\n");
         let env = BTreeMap::from([("PODIUM_SESSIONS_MAX_TOKENS".to_owned(), "12".to_owned())]);
         let layers = [Layer::User(user), Layer::Project(dir.path().to_owned()), Layer::Env(env)];
@@ -197,7 +198,10 @@ mod tests {
         );
         let path = write(dir.path(), "d.toml", "[claims]\nheartbeat = 1\n");
         let error = Config::load(&[Layer::User(path)]).unwrap_err().to_string();
-        assert!(error.contains("`claims.heartbeat` is not a setting; known: claims.heartbeat_seconds"), "{error}");
+        assert!(
+            error.contains("`claims.heartbeat` is not a setting; known: claims.heartbeat_seconds"),
+            "{error}"
+        );
     }
 
     #[test]

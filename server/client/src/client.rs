@@ -6,8 +6,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use podium_protocol::{
-    EventsSubscribeParams, Hello, Method, PROTOCOL_VERSION, Progress, SessionAttachParams, StopParams, StopReason,
-    Welcome, WireError, method_info, notify,
+    EventsSubscribeParams, Hello, Method, PROTOCOL_VERSION, Progress, SessionAttachParams, StopParams,
+    StopReason, Welcome, WireError, method_info, notify,
 };
 use serde_json::Value;
 use tokio::net::UnixStream;
@@ -116,7 +116,12 @@ impl Client {
     ///
     /// # Errors
     /// As [`Client::call`]; `not_found` for an unknown session.
-    pub async fn attach(&self, session: &str, from_seq: u64, resume: bool) -> Result<SessionStream, WireError> {
+    pub async fn attach(
+        &self,
+        session: &str,
+        from_seq: u64,
+        resume: bool,
+    ) -> Result<SessionStream, WireError> {
         SessionStream::open(self.clone(), session.to_owned(), from_seq, resume).await
     }
 
@@ -124,7 +129,11 @@ impl Client {
     ///
     /// # Errors
     /// As [`Client::call`].
-    pub async fn subscribe(&self, from_seq: Option<u64>, types: Vec<String>) -> Result<EventStream, WireError> {
+    pub async fn subscribe(
+        &self,
+        from_seq: Option<u64>,
+        types: Vec<String>,
+    ) -> Result<EventStream, WireError> {
         EventStream::open(self.clone(), from_seq, types).await
     }
 
@@ -231,8 +240,9 @@ impl Client {
         }
         *slot = None;
         if self.is_stopped() {
-            return Err(WireError::unavailable("the daemon was stopped")
-                .hint("any Podium command starts it again"));
+            return Err(
+                WireError::unavailable("the daemon was stopped").hint("any Podium command starts it again")
+            );
         }
         let connection = Arc::new(self.establish().await?);
         self.watch_close(&connection);
@@ -336,7 +346,13 @@ fn make_repeatable(method: &str, params: &mut Value) -> bool {
     }
     !matches!(
         method,
-        "worktree/remove" | "worktree/undo" | "inbox/ask" | "inbox/answer" | "artifact/put" | "stop" | "repo/forget"
+        "worktree/remove"
+            | "worktree/undo"
+            | "inbox/ask"
+            | "inbox/answer"
+            | "artifact/put"
+            | "stop"
+            | "repo/forget"
     )
 }
 

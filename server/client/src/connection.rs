@@ -9,8 +9,8 @@ use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt as _, StreamExt as _};
 use podium_protocol::{
-    DaemonStopping, Frame, Hello, MAX_FRAME, Notify, Outcome, PROTOCOL_VERSION, Progress, Request, StopReason, Welcome,
-    WireError, notify,
+    DaemonStopping, Frame, Hello, MAX_FRAME, Notify, Outcome, PROTOCOL_VERSION, Progress, Request,
+    StopReason, Welcome, WireError, notify,
 };
 use serde_json::Value;
 use tokio::net::UnixStream;
@@ -202,7 +202,11 @@ async fn write_frames(mut sink: SplitSink<Wire, Bytes>, mut queue: mpsc::Receive
     }
 }
 
-async fn read_frames(mut source: SplitStream<Wire>, waiting: Arc<Mutex<Waiting>>, close: watch::Sender<Closed>) {
+async fn read_frames(
+    mut source: SplitStream<Wire>,
+    waiting: Arc<Mutex<Waiting>>,
+    close: watch::Sender<Closed>,
+) {
     let mut reason = Closed::Lost;
     while let Some(Ok(bytes)) = source.next().await {
         match Frame::decode(&bytes) {

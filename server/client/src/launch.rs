@@ -17,8 +17,22 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// Variables the daemon keeps from whoever starts it; everything else (a hook's `GIT_DIR`, keys) stays behind.
 const KEPT: &[&str] = &[
-    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "XDG_RUNTIME_DIR",
-    "XDG_STATE_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "RUST_BACKTRACE",
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "TZ",
+    "TMPDIR",
+    "XDG_RUNTIME_DIR",
+    "XDG_STATE_HOME",
+    "XDG_DATA_HOME",
+    "XDG_CACHE_HOME",
+    "XDG_CONFIG_HOME",
+    "RUST_BACKTRACE",
 ];
 /// `PODIUM_*` variables that belong to one caller or one session, not to the daemon.
 const CALLERS_OWN: &[&str] = &["PODIUM_AGENT_ID", "PODIUM_CLAIM_TOKEN", "PODIUM_SOCKET", "PODIUM_SESSION"];
@@ -53,9 +67,12 @@ async fn wait_for_socket(options: &ConnectOptions) -> Result<UnixStream, WireErr
             }
         }
         if now > deadline {
-            return Err(WireError::unavailable(format!("the daemon gave no answer in {} s", START_TIMEOUT.as_secs()))
-                .hint(format!("read the log in {}", options.home.logs().display()))
-                .hint("run `podium daemon --foreground` to see why"));
+            return Err(WireError::unavailable(format!(
+                "the daemon gave no answer in {} s",
+                START_TIMEOUT.as_secs()
+            ))
+            .hint(format!("read the log in {}", options.home.logs().display()))
+            .hint("run `podium daemon --foreground` to see why"));
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }

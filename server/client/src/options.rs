@@ -123,6 +123,10 @@ mod tests {
     #[test]
     fn only_named_variables_travel() {
         assert!(is_relevant("PATH") && is_relevant("GIT_AUTHOR_NAME") && is_relevant("ANTHROPIC_API_KEY"));
-        assert!(!is_relevant("GIT_DIR") && !is_relevant("GIT_INDEX_FILE") && !is_relevant("AWS_SECRET_ACCESS_KEY"));
+        assert!(
+            !is_relevant("GIT_DIR")
+                && !is_relevant("GIT_INDEX_FILE")
+                && !is_relevant("AWS_SECRET_ACCESS_KEY")
+        );
     }
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use podium_protocol::{
-    Event, EventNotification, EventsSubscribeParams, EventsSubscribed, Notify, SessionAttachParams, SessionAttached,
-    SessionEnd, SessionResume, SessionResumeParams, SessionStatus, SessionUpdate, WireError,
+    Event, EventNotification, EventsSubscribeParams, EventsSubscribed, Notify, SessionAttachParams,
+    SessionAttached, SessionEnd, SessionResume, SessionResumeParams, SessionStatus, SessionUpdate, WireError,
 };
 use tokio::sync::mpsc;
 
@@ -132,7 +132,11 @@ impl SessionStream {
     }
 }
 
-async fn attach(client: &Client, session: &str, from_seq: u64) -> Result<(SessionAttached, Source), WireError> {
+async fn attach(
+    client: &Client,
+    session: &str,
+    from_seq: u64,
+) -> Result<(SessionAttached, Source), WireError> {
     let params = SessionAttachParams { id: session.to_owned(), from_seq };
     let (answer, connection, messages) = client.open_session(&params).await?;
     let attached: SessionAttached =

@@ -100,7 +100,11 @@ mod tests {
         for method in METHODS {
             assert!(files[0].1.contains(&format!("\"{}\"", method.name)), "{} in JSON", method.name);
             if method.exposure != Exposure::Internal {
-                assert!(files[1].1.contains(&format!("\"podium/{}\"", method.name)), "{} in types", method.name);
+                assert!(
+                    files[1].1.contains(&format!("\"podium/{}\"", method.name)),
+                    "{} in types",
+                    method.name
+                );
                 assert!(files[2].1.contains(&format!("`podium/{}`", method.name)), "{} in docs", method.name);
             }
         }

@@ -20,7 +20,9 @@ pub(super) fn types(schema: &Value) -> String {
             let _ = writeln!(out, "  \"podium/{name}\": {{ params: {params}; answer: {answer} }};");
         }
     }
-    out.push_str("}\n\n/** Parameters of each notification to the client. */\nexport interface Notifications {\n");
+    out.push_str(
+        "}\n\n/** Parameters of each notification to the client. */\nexport interface Notifications {\n",
+    );
     for (name, notification) in entries(schema, "notifications") {
         let _ = writeln!(out, "  \"podium/{name}\": {};", type_of(&notification["params"]));
     }

@@ -1,0 +1,127 @@
+//! Reading and trimming the event log.
+
+use podium_protocol::Event;
+use rusqlite::{Connection, params};
+use serde_json::Value;
+
+use crate::{StoreError, rfc3339};
+
+/// Rows looked at for one page, so that a filter that matches nothing does not hold a connection for long.
+const SCAN: usize = 2_000;
+
+/// An event about to be appended.
+#[derive(Debug, Clone)]
+pub struct NewEvent {
+    pub kind: &'static str,
+    /// What it is about: `worktree/<id>`, `session/<id>`.
+    pub subject: String,
+    /// Version of the shape of `data`.
+    pub data_version: u32,
+    pub data: Value,
+    pub correlation: Option<String>,
+    pub causation: Option<String>,
+}
+
+impl NewEvent {
+    #[must_use]
+    pub fn new(kind: &'static str, subject: impl Into<String>, data: Value) -> Self {
+        Self { kind, subject: subject.into(), data_version: 1, data, correlation: None, causation: None }
+    }
+
+    #[must_use]
+    pub fn correlated(mut self, id: impl Into<String>) -> Self {
+        self.correlation = Some(id.into());
+        self
+    }
+}
+
+/// Part of the log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EventPage {
+    pub events: Vec<Event>,
+    /// Everything up to here was looked at; go on from it.
+    pub scanned_to: u64,
+    /// Whether the log ended within this page.
+    pub at_end: bool,
+}
+
+/// Events above `from`, oldest first, at most `limit`, of the given types (`worktree.*` takes all below; none: all).
+///
+/// # Errors
+/// When the database refuses.
+pub fn read_events(
+    conn: &Connection,
+    from: u64,
+    types: &[String],
+    limit: usize,
+) -> Result<EventPage, StoreError> {
+    let mut statement = conn.prepare_cached(
+        "SELECT seq, id, type, time, subject, data_version, data, correlation, causation
+         FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2",
+    )?;
+    let mut page = EventPage { events: Vec::new(), scanned_to: from, at_end: true };
+    let mut scanned = 0;
+    let mut rows = statement.query(params![from, SCAN + 1])?;
+    while let Some(row) = rows.next()? {
+        if scanned == SCAN || page.events.len() == limit {
+            page.at_end = false;
+            break;
+        }
+        scanned += 1;
+        page.scanned_to = row.get(0)?;
+        let kind: String = row.get(2)?;
+        if matches(types, &kind) {
+            page.events.push(to_event(row, kind)?);
+        }
+    }
+    Ok(page)
+}
+
+fn to_event(row: &rusqlite::Row<'_>, kind: String) -> Result<Event, rusqlite::Error> {
+    let data: String = row.get(6)?;
+    Ok(Event {
+        specversion: "1.0".to_owned(),
+        seq: row.get(0)?,
+        id: row.get(1)?,
+        source: source(),
+        kind,
+        time: rfc3339(row.get(3)?),
+        subject: row.get(4)?,
+        data_version: row.get(5)?,
+        data: serde_json::from_str(&data).unwrap_or(Value::Null),
+        correlation_id: row.get(7)?,
+        causation_id: row.get(8)?,
+    })
+}
+
+fn source() -> String {
+    static SOURCE: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+    SOURCE.get_or_init(|| format!("podium://{}", host_name())).clone()
+}
+
+fn host_name() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map(|name| name.trim().to_owned())
+        .ok()
+        .filter(|name| !name.is_empty())
+        .or_else(|| std::env::var("HOSTNAME").ok())
+        .unwrap_or_else(|| "localhost".to_owned())
+}
+
+fn matches(types: &[String], kind: &str) -> bool {
+    types.is_empty()
+        || types.iter().any(|wanted| match wanted.strip_suffix('*') {
+            Some(beginning) => kind.starts_with(beginning),
+            None => wanted == kind,
+        })
+}
+
+/// Deletes events older than `before` (milliseconds), but never the newest one, which holds the head. Returns how
+/// many went.
+///
+/// # Errors
+/// When the database refuses.
+pub fn purge_events(conn: &Connection, before: i64) -> Result<usize, StoreError> {
+    let sql = "DELETE FROM events WHERE time < ?1 AND seq < (SELECT max(seq) FROM events)";
+    Ok(conn.execute(sql, [before])?)
+}

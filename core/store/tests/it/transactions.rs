@@ -1,0 +1,73 @@
+use podium_store::{Durability, NewEvent, StoreError};
+use serde_json::json;
+
+use crate::open;
+
+async fn count(store: &podium_store::Store) -> i64 {
+    store
+        .read::<_, StoreError>(|c| Ok(c.query_row("SELECT count(*) FROM inbox", [], |r| r.get(0))?))
+        .await
+        .unwrap()
+}
+
+fn insert(tx: &podium_store::Tx<'_>, id: &str) -> Result<(), StoreError> {
+    let sql = "INSERT INTO inbox (id, agent_id, question, asked_at) VALUES (?1, 'a', 'q', ?2)";
+    tx.execute(sql, podium_store::rusqlite::params![id, tx.now])?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_error_rolls_back_its_own_request_only() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let good = store.write(Durability::Process, |tx| insert(tx, "good"));
+    let bad = store.write::<(), _>(Durability::Process, |tx| {
+        insert(tx, "bad")?;
+        tx.emit(&NewEvent::new("x.y", "x/1", json!({})))?;
+        Err(StoreError::Closed)
+    });
+    let (good, bad) = tokio::join!(good, bad);
+    good.unwrap();
+    bad.unwrap_err();
+    assert_eq!((count(&store).await, store.head()), (1, 0));
+}
+
+#[tokio::test]
+async fn a_panic_in_a_request_leaves_the_store_usable() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let failed = store
+        .write::<(), StoreError>(Durability::Process, |tx| {
+            insert(tx, "x")?;
+            panic!("on purpose")
+        })
+        .await;
+    assert!(matches!(failed, Err(StoreError::NotCommitted { .. })));
+    store.write(Durability::Power, |tx| insert(tx, "y")).await.unwrap();
+    assert_eq!(count(&store).await, 1);
+}
+
+#[tokio::test]
+async fn a_write_that_answered_is_there_after_the_store_was_opened_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    store.write(Durability::Power, |tx| insert(tx, "x")).await.unwrap();
+    store.close();
+    assert!(matches!(store.write(Durability::Power, |tx| insert(tx, "y")).await, Err(StoreError::Closed)));
+    assert_eq!(count(&open(&dir)).await, 1);
+}
+
+#[tokio::test]
+async fn a_sequence_rises_and_a_rolled_back_value_is_given_out_again_or_skipped_but_never_lowered() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let next = |keep: bool| {
+        store.write::<u64, StoreError>(Durability::Power, move |tx| {
+            let value = tx.next_in("fence")?;
+            if keep { Ok(value) } else { Err(StoreError::Closed) }
+        })
+    };
+    assert_eq!(next(true).await.unwrap(), 1);
+    next(false).await.unwrap_err();
+    assert_eq!(next(true).await.unwrap(), 2);
+}
