@@ -1,0 +1,174 @@
+/** Start, open, resume and cancel sessions. */
+
+import * as vscode from "vscode";
+import type { ProviderInfo, SessionContext, SessionInfo, SessionStarted } from "../protocol";
+import { isOver, isUnfinished, sessionRow } from "../text/session";
+import { shortened } from "../text/markdown";
+import { agent, here, repository, worktreeArgument, type CommandContext, type CommandTable } from "./context";
+
+/** The protocol takes no more text of a selection, in UTF-8 bytes. */
+const MAX_SELECTION_BYTES = 64 * 1024;
+
+export function sessionCommands(context: CommandContext): CommandTable {
+  return {
+    "podium.ui.session.start": (argument) => start(context, argument),
+    "podium.ui.session.open": (argument) => open(context, argument),
+    "podium.ui.session.resume": (argument) => resume(context, argument),
+    "podium.ui.session.cancel": (argument) => cancel(context, argument),
+  };
+}
+
+async function start(context: CommandContext, argument: unknown): Promise<void> {
+  const editor = vscode.window.activeTextEditor;
+  const at = await repository(context);
+  if (at === undefined) {
+    return;
+  }
+  const provider = await pickProvider(context);
+  if (provider === undefined) {
+    return;
+  }
+  const about = editor === undefined ? undefined : selectionContext(context, editor);
+  const prompt = await vscode.window.showInputBox({
+    title: `Start Session with ${provider.name}`,
+    prompt: !about?.text ? "What shall the agent do?" : `What shall the agent do with the ${lines(about.text)} you selected?`,
+    placeHolder: "Explain how this works",
+    ignoreFocusOut: true,
+    validateInput: (value) => (value.trim() === "" ? "Say what the agent shall do" : undefined),
+  });
+  if (prompt === undefined) {
+    return;
+  }
+  const worktree = worktreeArgument(argument) ?? here(context);
+  const place = worktree === undefined ? at : { repo: worktree.path, worktree: worktree.name };
+  const started = await context.server.act("podium/session/start", {
+    ...place,
+    ...agent(),
+    provider: provider.name,
+    prompt,
+    ...(about === undefined ? {} : { context: about }),
+  });
+  await follow(context, started);
+}
+
+/** Opens the document of a session that began or goes on. */
+export async function follow(context: Pick<CommandContext, "sessions" | "live">, started: Pick<SessionStarted, "id">): Promise<void> {
+  context.live.refresh("sessions");
+  await context.sessions.revive(started.id);
+  await context.sessions.show(started.id, true);
+}
+
+function lines(text: string): string {
+  const count = text.split("\n").length;
+  return count === 1 ? "line" : `${count} lines`;
+}
+
+async function pickProvider(context: CommandContext): Promise<ProviderInfo | undefined> {
+  const { providers } = await context.server.act("podium/provider/list", {});
+  const usable = providers.filter((provider) => provider.usable);
+  const item = (provider: ProviderInfo) => ({
+    label: `${provider.usable ? "$(pass)" : "$(circle-slash)"} ${provider.name}`,
+    description: provider.models.slice(0, 3).join(", "),
+    detail: provider.why,
+    provider,
+  });
+  const items = [
+    ...usable.map(item),
+    { label: "not usable now", kind: vscode.QuickPickItemKind.Separator, provider: undefined },
+    ...providers.filter((provider) => !provider.usable).map(item),
+  ];
+  const placeHolder = usable.length === 0 ? "No provider can be used; choose one to see what it needs" : "Which provider?";
+  const chosen = await vscode.window.showQuickPick(items, { title: "Start Session", placeHolder, matchOnDetail: true });
+  if (chosen?.provider?.usable === false) {
+    void vscode.window.showWarningMessage(`${chosen.provider.name} cannot be used: ${chosen.provider.why}`);
+    return undefined;
+  }
+  return chosen?.provider;
+}
+
+/** What the agent is told about the place it is asked from. */
+function selectionContext(context: CommandContext, editor: vscode.TextEditor): SessionContext | undefined {
+  const { document, selection } = editor;
+  if (document.uri.scheme !== "file") {
+    return undefined;
+  }
+  const about: SessionContext = { uri: document.uri.toString(), language: document.languageId };
+  const converter = context.server.languageClient?.code2ProtocolConverter;
+  if (converter === undefined || selection.isEmpty) {
+    return about;
+  }
+  const text = document.getText(selection);
+  const near = vscode.languages.getDiagnostics(document.uri).filter((one) => one.range.intersection(selection) !== undefined);
+  return {
+    ...about,
+    range: converter.asRange(selection),
+    ...(Buffer.byteLength(text) <= MAX_SELECTION_BYTES ? { text } : {}),
+    ...(near.length === 0 ? {} : { diagnostics: near.map((one) => converter.asDiagnostic(one)) }),
+  };
+}
+
+async function open(context: CommandContext, argument: unknown): Promise<void> {
+  const session = sessionArgument(argument) ?? (await pickSession(context, "Open which session?"));
+  if (session !== undefined) {
+    await context.sessions.show(session.id, false);
+  }
+}
+
+async function resume(context: CommandContext, argument: unknown): Promise<void> {
+  const session =
+    sessionArgument(argument) ?? inFront(context) ?? (await pickSession(context, "Resume which session?", (one) => isOver(one.status)));
+  if (session === undefined) {
+    return;
+  }
+  const turn = isUnfinished(session.status) ? {} : await nextTurn(session);
+  if (turn !== undefined) {
+    await follow(context, await context.server.act("podium/session/resume", { id: session.id, ...turn }));
+  }
+}
+
+/** A session that said all it had to say goes on with another question only. */
+async function nextTurn(session: SessionInfo): Promise<{ prompt: string } | undefined> {
+  const prompt = await vscode.window.showInputBox({
+    title: `Go on with “${shortened(session.title, 40)}”`,
+    prompt: "What next?",
+    ignoreFocusOut: true,
+    validateInput: (value) => (value.trim() === "" ? "Say what comes next" : undefined),
+  });
+  return prompt === undefined ? undefined : { prompt };
+}
+
+async function cancel(context: CommandContext, argument: unknown): Promise<void> {
+  const session =
+    sessionArgument(argument) ?? inFront(context) ?? (await pickSession(context, "Cancel which session?", (one) => !isOver(one.status)));
+  if (session !== undefined) {
+    await context.server.act("podium/session/cancel", { id: session.id });
+    context.live.refresh("sessions");
+  }
+}
+
+function inFront(context: CommandContext): SessionInfo | undefined {
+  const id = context.sessions.active;
+  return id === undefined ? undefined : context.sessions.info(id);
+}
+
+function sessionArgument(argument: unknown): SessionInfo | undefined {
+  const known = typeof argument === "object" && argument !== null && "session" in argument && typeof argument.session === "object";
+  return known ? (argument.session as SessionInfo) : undefined;
+}
+
+async function pickSession(
+  context: CommandContext,
+  placeHolder: string,
+  fits: (session: SessionInfo) => boolean = () => true,
+): Promise<SessionInfo | undefined> {
+  await context.live.fresh("sessions");
+  const fitting = context.live.sessions.filter(fits);
+  if (fitting.length === 0) {
+    throw new Error(context.live.sessions.length === 0 ? "There are no sessions yet" : "No session fits");
+  }
+  const items = fitting.map((session) => {
+    const row = sessionRow(session, new Date());
+    return { label: row.label, description: row.description, iconPath: new vscode.ThemeIcon(row.icon), session };
+  });
+  return (await vscode.window.showQuickPick(items, { placeHolder, matchOnDescription: true }))?.session;
+}

@@ -1,0 +1,98 @@
+/** Rows of the Sessions view, and how a session's state reads. */
+
+import type { InboxItem, SessionInfo, SessionProgress, SessionStatus, Usage } from "../protocol";
+import { plain, shortened } from "./markdown";
+import { clock } from "./time";
+import type { Row } from "./worktree";
+
+const WORDS: Record<SessionStatus, string> = {
+  in_progress: "in progress",
+  interrupted: "interrupted",
+  completed: "completed",
+  failed: "failed",
+  cancelled: "cancelled",
+  parked: "waits for you",
+};
+
+const LOOKS: Record<SessionStatus, { icon: string; color?: string }> = {
+  in_progress: { icon: "sync~spin", color: "charts.blue" },
+  interrupted: { icon: "debug-pause", color: "charts.yellow" },
+  completed: { icon: "pass", color: "charts.green" },
+  failed: { icon: "error", color: "charts.red" },
+  cancelled: { icon: "circle-slash" },
+  parked: { icon: "bell", color: "charts.orange" },
+};
+
+export function statusWords(status: SessionStatus): string {
+  return WORDS[status];
+}
+
+export function isOver(status: SessionStatus): boolean {
+  return status !== "in_progress";
+}
+
+/** Whether there is an answer to finish; otherwise going on means another turn. */
+export function isUnfinished(status: SessionStatus): boolean {
+  return status === "interrupted" || status === "failed" || status === "parked";
+}
+
+export function sessionTitle(session: Pick<SessionInfo, "title" | "id">): string {
+  return shortened(session.title, 60) || `Session ${session.id.slice(0, 8)}`;
+}
+
+export function sessionRow(session: SessionInfo, now: Date): Row {
+  const state = session.status === "completed" ? clock(session.updatedAt, now) : WORDS[session.status];
+  return {
+    label: sessionTitle(session),
+    description: [session.worktree, session.provider, state].filter(Boolean).join(" · "),
+    tooltip: tooltip(session, now),
+    context: `session ${isOver(session.status) ? "over" : "running"} ${session.status}`,
+    ...LOOKS[session.status],
+  };
+}
+
+function tooltip(session: SessionInfo, now: Date): string {
+  const lines = [`**${plain(session.title || session.id)}**`];
+  lines.push(`${WORDS[session.status]}${session.reason ? `: ${plain(session.reason)}` : ""}`);
+  lines.push(plain([session.provider, session.model].filter(Boolean).join(" · ")));
+  if (session.worktree !== null) {
+    lines.push(`In worktree ${plain(session.worktree)}`);
+  }
+  if (session.agentId !== null) {
+    lines.push(`As ${plain(session.agentId)}`);
+  }
+  lines.push(`Started ${clock(session.createdAt, now)}, last change ${clock(session.updatedAt, now)}`);
+  lines.push(plain(usageWords(session.usage)));
+  lines.push(`\`${session.id}\``);
+  return lines.join("\n\n");
+}
+
+/** `120 tokens in, 40 out, $0.0123`. */
+export function usageWords(usage: Usage): string {
+  const cost = usage.costUsd > 0 ? `, $${usage.costUsd.toFixed(usage.costUsd < 1 ? 4 : 2)}` : "";
+  return `${usage.inputTokens} tokens in, ${usage.outputTokens} out${cost}`;
+}
+
+const PHASES: Record<string, string> = {
+  loading_model: "loading the model",
+  reading_prompt: "reading the prompt",
+  restoring: "restoring after a restart",
+  waiting: "waiting",
+};
+
+/** `loading the model, 40%`. */
+export function progressWords(progress: SessionProgress): string {
+  const phase = PHASES[progress.phase] ?? progress.phase.replaceAll("_", " ");
+  return progress.total > 0 ? `${phase}, ${Math.floor((100 * progress.done) / progress.total)}%` : phase;
+}
+
+export function questionRow(item: InboxItem, now: Date): Row {
+  return {
+    label: shortened(item.question, 80),
+    description: `${item.agentId} · ${clock(item.askedAt, now)}`,
+    tooltip: `**${plain(item.agentId)}** asks:\n\n${plain(item.question)}`,
+    icon: "question",
+    color: "charts.orange",
+    context: "question",
+  };
+}
