@@ -6,9 +6,10 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
@@ -17,6 +18,10 @@ const TAIL_LINES: usize = 40;
 /// Between asking a process group to end and ending it.
 const GRACE: Duration = Duration::from_secs(5);
 
+#[cfg(unix)]
+const PAUSE: Duration = Duration::from_millis(20);
+
+static STOPPING: AtomicBool = AtomicBool::new(false);
 static RUNNING: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
 
 /// Runs to the end with both output streams appended to `log`; the error of a failed command carries its tail.
@@ -72,6 +77,7 @@ pub(crate) fn spawn(mut command: Command, group: bool) -> Result<Child> {
     if group {
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
     }
+    hold_while_stopping();
     let text = describe(&command);
     let child = command.spawn().with_context(|| format!("cannot start `{text}`"))?;
     if group {
@@ -109,11 +115,13 @@ fn finish<T: Send + 'static>(
             Err(anyhow::anyhow!("not done after {} s, ended", limit.as_secs()))
         }
     };
+    hold_while_stopping();
     running().remove(&id);
     result
 }
 
-/// On an interrupt or a request to end, no installer or test run is left behind.
+/// On an interrupt or a request to end, no installer or test run is left behind. Some take a request to end as a
+/// reason to tidy up first, so they get a while, and then no more.
 pub(crate) fn end_children_on_signals() {
     #[cfg(unix)]
     {
@@ -121,12 +129,24 @@ pub(crate) fn end_children_on_signals() {
         let Ok(mut signals) = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP]) else { return };
         thread::spawn(move || {
             if let Some(number) = signals.forever().next() {
-                for id in running().iter() {
-                    signal(*id, Signal::Terminate);
+                STOPPING.store(true, Ordering::SeqCst);
+                let groups = running().clone();
+                groups.iter().for_each(|id| signal(*id, Signal::Terminate));
+                let asked = Instant::now();
+                while groups.iter().any(|id| group_lives(*id)) && asked.elapsed() < GRACE {
+                    thread::sleep(PAUSE);
                 }
+                groups.iter().for_each(|id| signal(*id, Signal::Kill));
                 std::process::exit(128 + number);
             }
         });
+    }
+}
+
+/// While the process is being ended, no work goes on and no result is reported: whoever waits here waits for the end.
+fn hold_while_stopping() {
+    while STOPPING.load(Ordering::SeqCst) {
+        thread::park();
     }
 }
 
@@ -148,6 +168,12 @@ fn signal(id: u32, signal: Signal) {
     if kill_process_group(pid, number).is_err() {
         let _ = kill_process(pid, number);
     }
+}
+
+#[cfg(unix)]
+fn group_lives(id: u32) -> bool {
+    use rustix::process::{Pid, test_kill_process_group};
+    i32::try_from(id).ok().and_then(Pid::from_raw).is_some_and(|pid| test_kill_process_group(pid).is_ok())
 }
 
 #[cfg(not(unix))]
@@ -186,8 +212,6 @@ fn describe(command: &Command) -> String {
 
 #[cfg(all(test, unix))]
 mod tests {
-    use std::time::Instant;
-
     use super::*;
 
     fn shell(script: &str) -> Command {

@@ -6,6 +6,7 @@
 use std::env;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 
@@ -47,12 +48,25 @@ impl Cache {
         if entry.is_dir() {
             return Ok(entry);
         }
-        let partial = self.folder.join(format!(".{key}.partial"));
-        remove(&partial)?;
+        self.remove_partial(key)?;
+        let partial = self.folder.join(format!("{}{}-{}", partial_prefix(key), std::process::id(), now()));
         fs::create_dir(&partial)?;
         build(&partial)?;
         fs::rename(&partial, &entry).with_context(|| format!("cannot move {key} into place"))?;
+        self.remove_partial(key)?;
         Ok(entry)
+    }
+
+    /// What attempts that did not end left behind. An installer may outlive an xtask that was killed, and go on
+    /// writing there: that is why each attempt has a folder of its own, and why what cannot be removed stays.
+    fn remove_partial(&self, key: &str) -> Result<()> {
+        for entry in fs::read_dir(&self.folder)? {
+            let entry = entry?;
+            if entry.file_name().to_string_lossy().starts_with(&partial_prefix(key)) {
+                let _ = fs::remove_dir_all(entry.path());
+            }
+        }
+        Ok(())
     }
 }
 
@@ -60,12 +74,13 @@ fn home_cache() -> &'static str {
     if cfg!(target_os = "macos") { "Library/Caches" } else { ".cache" }
 }
 
-fn remove(folder: &Path) -> Result<()> {
-    match fs::remove_dir_all(folder) {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error).with_context(|| format!("cannot remove {}", folder.display())),
-    }
+fn partial_prefix(key: &str) -> String {
+    format!(".{key}.partial-")
+}
+
+/// Nanoseconds, to tell one attempt from the next.
+fn now() -> u128 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos())
 }
 
 #[cfg(test)]
@@ -89,9 +104,13 @@ mod tests {
         });
         assert!(failed.is_err());
         assert!(!cache.entry("tool-1").exists());
+        let left =
+            || fs::read_dir(cache.folder()).unwrap().filter(|entry| entry.as_ref().unwrap().path().is_dir());
+        assert_eq!(left().count(), 1, "what it left behind");
         let entry = cache.ensure("tool-1", |partial| Ok(fs::write(partial.join("whole"), "")?)).unwrap();
         assert!(entry.join("whole").exists());
         assert!(!entry.join("half").exists());
+        assert_eq!(left().count(), 1, "only the entry");
     }
 
     #[test]

@@ -83,7 +83,8 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
         report: &report,
         system_done: &system_done,
     };
-    let failures = run_groups(&context, &chosen(&args.groups));
+    let groups = chosen(&args.groups);
+    let failures = run_groups(&context, &groups);
     if !args.check {
         Manifest::discover(&cache).write(&workspace.tools().join("tools.json"))?;
     }
@@ -94,7 +95,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
         bail!("not everything the tests need is here: {} of the groups above failed", failures.len());
     }
     if args.prove {
-        prove::run(workspace, &Manifest::discover(&cache), &report)?;
+        prove::run(workspace, &groups, &Manifest::discover(&cache), &report)?;
     }
     println!(
         "provisioned in {:.1} s; tools are in {}",

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
+use super::Group;
 use super::manifest::Manifest;
 use super::report::Report;
 use crate::command;
@@ -19,13 +20,17 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 const PICTURE_LIMIT: Duration = Duration::from_secs(240);
 const PAUSE: Duration = Duration::from_millis(50);
 
-pub(super) fn run(workspace: &Workspace, tools: &Manifest, report: &Report) -> Result<()> {
-    let mut nvim = Command::new(tools.get("nvim")?);
-    nvim.args(["--headless", "--clean", "--version"]);
-    let version = command::output(nvim, START_LIMIT)?;
-    report.present(version.lines().next().unwrap_or("Neovim"));
-    let picture = report.action("VS Code in the browser", || photograph(workspace, tools))?;
-    report.present(&format!("picture: {}", picture.display()));
+pub(super) fn run(workspace: &Workspace, groups: &[Group], tools: &Manifest, report: &Report) -> Result<()> {
+    if groups.contains(&Group::Neovim) {
+        let mut nvim = Command::new(tools.get("nvim")?);
+        nvim.args(["--headless", "--clean", "--version"]);
+        let version = command::output(nvim, START_LIMIT)?;
+        report.present(version.lines().next().unwrap_or("Neovim"));
+    }
+    if groups.contains(&Group::Vscode) {
+        let picture = report.action("VS Code in the browser", || photograph(workspace, tools))?;
+        report.present(&format!("picture: {}", picture.display()));
+    }
     Ok(())
 }
 
