@@ -126,7 +126,9 @@ CREATE TABLE checkpoints (
 CREATE INDEX checkpoints_by_session ON checkpoints (session, seq);
 
 CREATE TABLE artifacts (
-    id         TEXT PRIMARY KEY,
+    -- Order of arrival; the search index tells by it how far it has read.
+    n          INTEGER PRIMARY KEY AUTOINCREMENT,
+    id         TEXT NOT NULL UNIQUE,
     hash       TEXT NOT NULL,
     title      TEXT NOT NULL,
     kind       TEXT NOT NULL,
