@@ -376,36 +376,27 @@ fn attend_head(
     for score in scores.iter_mut() {
         *score /= total;
     }
-    for (lanes, mixed) in (offset..).step_by(LANES).zip(mixed.chunks_exact_mut(LANES)) {
-        let mut sums = [0_f32; LANES];
-        for (weight, value) in scores.iter().zip(memory.values.chunks_exact(stride)) {
-            for (sum, value) in sums.iter_mut().zip(&value[lanes..lanes + LANES]) {
-                *sum += weight * value;
-            }
+    mixed.fill(0.0);
+    for (weight, value) in scores.iter().zip(memory.values.chunks_exact(stride)) {
+        for (mixed, value) in mixed.iter_mut().zip(&value[offset..offset + sizes.head]) {
+            *mixed += weight * value;
         }
-        mixed.copy_from_slice(&sums);
     }
 }
 
-/// Partial sums kept apart, so that the compiler can keep them in vector registers. Divides the width of
-/// a head.
-const LANES: usize = 32;
+/// Partial sums kept apart, so that the compiler can keep them in one vector register. Divides the width
+/// of a head.
+const LANES: usize = 8;
 
 fn inner_product(left: &[f32], right: &[f32]) -> f32 {
     let mut lanes = [0_f32; LANES];
-    for (left, right) in left.chunks_exact(LANES).zip(right.chunks_exact(LANES)) {
+    for (left, right) in left.as_chunks::<LANES>().0.iter().zip(right.as_chunks::<LANES>().0) {
         for (lane, (left, right)) in lanes.iter_mut().zip(left.iter().zip(right)) {
             *lane += left * right;
         }
     }
-    let mut width = LANES;
-    while width > 1 {
-        width /= 2;
-        for i in 0..width {
-            lanes[i] += lanes[i + width];
-        }
-    }
-    lanes[0]
+    let [a, b, c, d, e, f, g, h] = lanes;
+    ((a + e) + (c + g)) + ((b + f) + (d + h))
 }
 
 /// Root mean square normalisation of each row.
