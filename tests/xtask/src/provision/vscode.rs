@@ -60,7 +60,7 @@ pub(super) fn provision(context: &Context<'_>) -> Result<()> {
             context.cache.ensure(&playwright_key(), |folder| {
                 let mut npm = npm(folder)?;
                 npm.arg(format!("playwright-core@{PLAYWRIGHT}"));
-                command::logged(npm, &context.log("playwright"), DOWNLOAD_LIMIT)
+                install(npm, &context.log("playwright"))
             })
         })?;
     }
@@ -93,10 +93,10 @@ fn download(context: &Context<'_>, folder: &Path) -> Result<()> {
     let log = context.log("code-server");
     let mut first = npm(folder)?;
     first.arg(format!("code-server@{CODE_SERVER}")).arg(format!("node-gyp@{NODE_GYP}"));
-    command::logged(first, &log, DOWNLOAD_LIMIT)?;
+    install(first, &log)?;
     let server = folder.join("node_modules/code-server/lib/vscode");
     for inside in [server.clone(), server.join("extensions")] {
-        command::logged(npm_in(&inside)?, &log, DOWNLOAD_LIMIT)?;
+        install(npm_in(&inside)?, &log)?;
     }
     // The server asks for modules by the name of the archive that its desktop sibling keeps them in.
     link("node_modules", &server.join("node_modules.asar"))
@@ -173,6 +173,11 @@ fn node_script(node: &Node, script: &Path, module: &Path) -> Result<Command> {
 pub(super) fn npm(folder: &Path) -> Result<Command> {
     fs::write(folder.join("package.json"), "{\"private\": true}\n")?;
     npm_in(folder)
+}
+
+pub(super) fn install(npm: Command, log: &Path) -> Result<()> {
+    command::logged(npm, log, DOWNLOAD_LIMIT)
+        .context("npm could not install it; with a network, run `cargo xtask provision vscode` again")
 }
 
 /// `npm install` as the folder's own manifest says.
