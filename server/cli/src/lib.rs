@@ -1,0 +1,16 @@
+//! The command lines: what `imi`, `jelmore` and `podium` share, and the first two in full.
+//!
+//! This library reaches the daemon through `podium-client` and knows nothing of the daemon's inside, so
+//! `imi` and `jelmore` stay small and start fast. What needs the daemon, the language server or the models
+//! themselves is under `src/bin/podium/`.
+
+pub mod completions;
+pub mod context;
+pub mod imi;
+pub mod jelmore;
+pub mod output;
+pub mod parse;
+pub mod progress;
+pub mod style;
+pub mod table;
+pub mod time;

@@ -1,1 +1,18 @@
-fn main() {}
+//! `imi`: worktrees and claims, without anything of the daemon linked in.
+
+use std::process::ExitCode;
+
+use podium_cli::context::{Context, block_on};
+use podium_cli::imi::{self, ImiCli};
+use podium_cli::output::Output;
+use podium_cli::parse::parse;
+
+fn main() -> ExitCode {
+    let cli = match parse::<ImiCli>(std::env::args_os().collect()) {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
+    let output = Output::from_process(cli.output.json);
+    let context = Context::from_process("imi", output);
+    output.end(block_on(imi::run(&context, cli.imi)))
+}

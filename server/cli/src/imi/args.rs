@@ -1,0 +1,266 @@
+//! The arguments of `imi`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::completions::CompletionsArgs;
+use crate::parse::OutputArgs;
+
+/// Git worktrees for people and agents: each has one owner at a time.
+#[derive(Debug, Parser)]
+#[command(
+    name = "imi",
+    version,
+    propagate_version = true,
+    disable_help_subcommand = true,
+    after_help = "\
+Examples:
+  imi feat user-auth                            make (or enter) the worktree feat-user-auth
+  imi claim feat-user-auth --agent-id claude-1  take it; others are refused until it is released
+  imi list                                      every worktree with owner and changes
+  eval \"$(imi shell-init bash)\"                 let `imi feat` and `imi go` change the folder"
+)]
+pub struct ImiCli {
+    #[command(flatten)]
+    pub output: OutputArgs,
+    #[command(flatten)]
+    pub imi: ImiArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct ImiArgs {
+    /// Any path inside the repository [default: the current folder]
+    #[arg(long, global = true, value_name = "PATH", display_order = 901)]
+    pub repo: Option<PathBuf>,
+    #[command(subcommand)]
+    pub command: ImiCommand,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub enum ImiCommand {
+    /// Make a worktree for a feature, or enter the one of that name
+    #[command(after_help = "\
+Examples:
+  imi feat user-auth                       worktree and branch feat-user-auth, from fresh trunk
+  imi feat user-auth --agent-id claude-1   and claim it in the same step
+  imi feat hotfix --from v1.2              from a tag, branch or commit")]
+    Feat(CreateArgs),
+    /// Make a worktree for a fix, or enter the one of that name
+    #[command(after_help = "Example:\n  imi fix login-loop")]
+    Fix(CreateArgs),
+    /// Make a worktree for work on agents and their rules
+    #[command(after_help = "Example:\n  imi aiops reviewer-prompt")]
+    Aiops(CreateArgs),
+    /// Make a worktree for build, release and infrastructure
+    #[command(after_help = "Example:\n  imi devops faster-ci")]
+    Devops(CreateArgs),
+    /// Worktrees with owner and changes
+    #[command(
+        visible_alias = "ls",
+        after_help = "\
+Examples:
+  imi list                this repository's
+  imi list --all          of every repository Podium knows
+  imi list --json | jq -r '.data.worktrees[].path'"
+    )]
+    List(ListArgs),
+    /// One worktree with its changed files
+    #[command(after_help = "\
+Examples:
+  imi status              the worktree this folder lies in
+  imi status feat-x
+  PS1='$(imi status --short) $ '     in a prompt: starts no daemon, prints nothing without one")]
+    Status(StatusArgs),
+    /// Go to a worktree by name, branch or part of either
+    #[command(after_help = "\
+Examples:
+  imi go auth             prints the folder; with the function of `imi shell-init` the shell goes there
+  cd \"$(imi go auth --print-path)\"")]
+    Go(GoArgs),
+    /// Claim a worktree: one owner at a time
+    #[command(after_help = "\
+Examples:
+  imi claim feat-x --agent-id claude-1              exit 3, with the owner, when it is somebody else's
+  imi claim feat-x --agent-id claude-1 --pid $$     free again when that process is gone
+  imi claim feat-x --agent-id claude-1 --wait 60    wait for it, first come first served")]
+    Claim(ClaimArgs),
+    /// Give a claim back
+    #[command(after_help = "\
+Examples:
+  imi release feat-x --agent-id claude-1
+  PODIUM_CLAIM_TOKEN=17 imi release feat-x --agent-id claude-1
+  imi release feat-x --agent-id claude-1 --allow-dirty    although files are not committed")]
+    Release(ReleaseArgs),
+    /// Whether one may write here: exit 0 mine or free, 1 somebody else's, 2 error
+    #[command(after_help = "\
+Example, in a hook:
+  imi verify-lock feat-x --agent-id claude-1 || exit 1")]
+    VerifyLock(VerifyArgs),
+    /// Keep a claim alive that no process is bound to
+    #[command(after_help = "Example:\n  imi heartbeat feat-x --token 17")]
+    Heartbeat(HeartbeatArgs),
+    /// Remove a worktree; `imi undo` brings it back
+    #[command(
+        visible_alias = "rm",
+        after_help = "\
+Examples:
+  imi remove feat-x                 refused when dirty, claimed or with commits found nowhere else
+  imi remove feat-x --force         all the same; undo restores untracked files too
+  imi remove feat-x --keep-branch"
+    )]
+    Remove(RemoveArgs),
+    /// Bring a removed worktree back: files, untracked ones, branch
+    #[command(
+        after_help = "Examples:\n  imi undo            the newest removal\n  imi undo ID         the one that `imi remove` named"
+    )]
+    Undo(UndoArgs),
+    /// Print the function that lets `imi feat` and `imi go` change the shell's folder
+    #[command(after_help = "\
+Examples:
+  eval \"$(imi shell-init bash)\"        in ~/.bashrc
+  eval \"$(imi shell-init zsh)\"         in ~/.zshrc
+  imi shell-init fish | source         in ~/.config/fish/config.fish")]
+    ShellInit(ShellInitArgs),
+    /// Print completions for a shell
+    #[command(after_help = "Example:\n  imi completions zsh > ~/.zfunc/_imi")]
+    Completions(CompletionsArgs),
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct CreateArgs {
+    /// Free name; becomes TYPE-NAME as folder and branch
+    pub name: String,
+    /// Claim it for this agent [env: PODIUM_AGENT_ID]
+    #[arg(long, value_name = "ID", alias = "yi-id")]
+    pub agent_id: Option<String>,
+    /// Bind the claim to this process
+    #[arg(long)]
+    pub pid: Option<u32>,
+    /// Revision to start from [default: trunk, freshly fetched where a remote answers]
+    #[arg(long, value_name = "REVISION")]
+    pub from: Option<String>,
+    /// Print the path and nothing else
+    #[arg(long)]
+    pub print_path: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct ListArgs {
+    /// Of every repository Podium knows
+    #[arg(long)]
+    pub all: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct StatusArgs {
+    /// Worktree [default: the one this folder lies in]
+    pub name: Option<String>,
+    /// One short line, for a prompt; starts no daemon
+    #[arg(long)]
+    pub short: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct GoArgs {
+    /// Name, branch, or part of either
+    #[arg(value_name = "QUERY")]
+    pub query: String,
+    /// Print the path and nothing else
+    #[arg(long)]
+    pub print_path: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct ClaimArgs {
+    /// Worktree: feat-x or feat/x
+    pub name: String,
+    /// Who claims [env: PODIUM_AGENT_ID] [default: the person]
+    #[arg(long, value_name = "ID", alias = "yi-id")]
+    pub agent_id: Option<String>,
+    /// Bind to this process: its death frees the claim for others
+    #[arg(long)]
+    pub pid: Option<u32>,
+    /// Wait this long for it, first come first served
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(0..=86_400))]
+    pub wait: Option<u32>,
+    /// Take it from an owner that is not proven dead; recorded
+    #[arg(long)]
+    pub force: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct ReleaseArgs {
+    /// Worktree: feat-x or feat/x
+    pub name: String,
+    /// Who releases [env: PODIUM_AGENT_ID] [default: the person]
+    #[arg(long, value_name = "ID", alias = "yi-id")]
+    pub agent_id: Option<String>,
+    /// The claim's token [env: PODIUM_CLAIM_TOKEN]
+    #[arg(long)]
+    pub token: Option<u64>,
+    /// Although files are not committed
+    #[arg(long)]
+    pub allow_dirty: bool,
+    /// Somebody else's claim, or in the middle of a merge; recorded
+    #[arg(long)]
+    pub force: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct VerifyArgs {
+    /// Worktree [default: the one this folder lies in]
+    pub name: Option<String>,
+    /// Who asks [env: PODIUM_AGENT_ID] [default: the person]
+    #[arg(long, value_name = "ID", alias = "yi-id")]
+    pub agent_id: Option<String>,
+    /// The claim's token [env: PODIUM_CLAIM_TOKEN]
+    #[arg(long)]
+    pub token: Option<u64>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct HeartbeatArgs {
+    /// Worktree [default: the one this folder lies in]
+    pub name: Option<String>,
+    /// The claim's token [env: PODIUM_CLAIM_TOKEN]
+    #[arg(long)]
+    pub token: Option<u64>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct RemoveArgs {
+    /// Worktree: feat-x or feat/x
+    pub name: String,
+    /// Who removes [env: PODIUM_AGENT_ID] [default: the person]
+    #[arg(long, value_name = "ID", alias = "yi-id")]
+    pub agent_id: Option<String>,
+    /// Although dirty, claimed or with commits found nowhere else
+    #[arg(long)]
+    pub force: bool,
+    /// Leave the branch
+    #[arg(long)]
+    pub keep_branch: bool,
+    /// The claim's token [env: PODIUM_CLAIM_TOKEN]
+    #[arg(long)]
+    pub token: Option<u64>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct UndoArgs {
+    /// What `imi remove` named [default: the newest removal]
+    pub id: Option<String>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct ShellInitArgs {
+    #[arg(value_enum)]
+    pub shell: InitShell,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum InitShell {
+    Bash,
+    Zsh,
+    Fish,
+}

@@ -1,0 +1,270 @@
+//! The arguments of `jelmore`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use podium_protocol::{InboxDecision, SessionStatus};
+
+use crate::completions::CompletionsArgs;
+use crate::parse::OutputArgs;
+
+/// AI sessions that survive: streamed, stored before they are shown, resumed where they stopped.
+#[derive(Debug, Parser)]
+#[command(
+    name = "jelmore",
+    version,
+    propagate_version = true,
+    disable_help_subcommand = true,
+    after_help = "\
+Examples:
+  jelmore start --prompt \"What does this project do?\"      the first usable provider answers
+  git diff | jelmore start local --prompt -                the prompt comes from standard input
+  jelmore sessions list
+  jelmore sessions resume ID                               go on where it stopped"
+)]
+pub struct JelmoreCli {
+    #[command(flatten)]
+    pub output: OutputArgs,
+    #[command(flatten)]
+    pub jelmore: JelmoreArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct JelmoreArgs {
+    /// Any path inside the repository [default: the current folder]
+    #[arg(long, global = true, value_name = "PATH", display_order = 901)]
+    pub repo: Option<PathBuf>,
+    #[command(subcommand)]
+    pub command: JelmoreCommand,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub enum JelmoreCommand {
+    /// Providers, whether each can be used, and how to make it so
+    #[command(after_help = "Example:\n  jelmore providers")]
+    Providers,
+    /// Start a session and stream its answer
+    #[command(after_help = "\
+Examples:
+  jelmore start local --prompt \"Explain src/main.rs\"
+  jelmore start claude --prompt \"Write the tests\" --worktree feat-x --agent-id claude-1
+  jelmore start --continue --prompt \"Shorter, please\"
+
+Ctrl-C cancels the session and waits for its end; a second Ctrl-C leaves at once.")]
+    Start(StartArgs),
+    /// Sessions: list, show, search, resume, cancel
+    #[command(subcommand)]
+    Sessions(SessionsCommand),
+    /// Questions of agents that a person answers
+    #[command(after_help = "\
+Examples:
+  jelmore inbox                    open questions
+  jelmore inbox answer ID allow
+  jelmore inbox ask \"May I push?\"  as an agent; waits for the answer with --wait")]
+    Inbox(InboxArgs),
+    /// Print completions for a shell
+    #[command(after_help = "Example:\n  jelmore completions zsh > ~/.zfunc/_jelmore")]
+    Completions(CompletionsArgs),
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct StartArgs {
+    /// local, anthropic (or claude), openai, ... [default: the first usable one]
+    pub provider: Option<String>,
+    /// What to ask; `-` reads it from standard input
+    #[arg(long, short, value_name = "TEXT", allow_hyphen_values = true)]
+    pub prompt: Option<String>,
+    /// Who works [env: PODIUM_AGENT_ID] [default: the person]
+    #[arg(long, value_name = "ID", alias = "yi-id")]
+    pub agent_id: Option<String>,
+    /// Id to give the session
+    #[arg(long, value_name = "ID")]
+    pub session_id: Option<String>,
+    /// Go on with the newest session that is not over, or with --session-id
+    #[arg(long = "continue")]
+    pub go_on: bool,
+    /// Worktree to work in; it is claimed for the session
+    #[arg(long, value_name = "NAME")]
+    pub worktree: Option<String>,
+    #[arg(long)]
+    /// Model of the provider
+    pub model: Option<String>,
+    /// Seed of a local model: same seed, same text
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Upper bound of the answer, in tokens
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_tokens: Option<u32>,
+    /// 0 to 2; 0 takes the likeliest token always
+    #[arg(long, value_name = "T", value_parser = temperature)]
+    pub temperature: Option<f64>,
+}
+
+fn temperature(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if (0.0..=2.0).contains(&value) => Ok(value),
+        _ => Err("a number from 0 to 2 is needed".to_owned()),
+    }
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub enum SessionsCommand {
+    /// Sessions, newest first
+    #[command(
+        visible_alias = "ls",
+        after_help = "Examples:\n  jelmore sessions list\n  jelmore sessions list --status interrupted"
+    )]
+    List(SessionListArgs),
+    /// A session with its transcript
+    #[command(
+        after_help = "Examples:\n  jelmore sessions show        the newest one\n  jelmore sessions show ID --json"
+    )]
+    Show(SessionShowArgs),
+    /// Sessions whose title or transcript holds these words
+    #[command(after_help = "Example:\n  jelmore sessions search lighthouse")]
+    Search(SessionSearchArgs),
+    /// Replay a session and go on where it stopped, or add a turn
+    #[command(after_help = "\
+Examples:
+  jelmore sessions resume ID                          all of it, then what is missing
+  jelmore sessions resume ID --from-seq 42            only what comes after item 42
+  jelmore sessions resume ID --prompt \"And in Rust?\"  one more turn")]
+    Resume(SessionResumeArgs),
+    /// End a running session; what it said stays
+    #[command(after_help = "Example:\n  jelmore sessions cancel ID")]
+    Cancel(SessionIdArgs),
+    /// Open the socket on which the session's agent speaks for itself
+    #[command(
+        after_help = "Example:\n  jelmore sessions capability ID      prints the variables to give to the agent"
+    )]
+    Capability(SessionIdArgs),
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct SessionIdArgs {
+    /// Id of the session
+    pub id: String,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct SessionListArgs {
+    /// Only sessions in this state
+    #[arg(long, value_enum)]
+    pub status: Option<StatusFilter>,
+    /// Only sessions of this worktree
+    #[arg(long, value_name = "NAME")]
+    pub worktree: Option<String>,
+    /// At most so many
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub limit: Option<u32>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct SessionShowArgs {
+    /// Id of the session [default: the newest]
+    pub id: Option<String>,
+    /// Only items above this number
+    #[arg(long, value_name = "N")]
+    pub from_seq: Option<u64>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct SessionSearchArgs {
+    /// Words to look for
+    pub query: String,
+    /// At most so many
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub limit: Option<u32>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct SessionResumeArgs {
+    /// Id of the session [default: the newest that is not over]
+    pub id: Option<String>,
+    /// Replay only items above this number
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub from_seq: u64,
+    /// Next turn; `-` reads it from standard input
+    #[arg(long, short, value_name = "TEXT", allow_hyphen_values = true)]
+    pub prompt: Option<String>,
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct InboxArgs {
+    #[command(subcommand)]
+    pub command: Option<InboxCommand>,
+    /// Answered questions too
+    #[arg(long)]
+    pub all: bool,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub enum InboxCommand {
+    /// Open questions
+    List {
+        /// Answered questions too
+        #[arg(long)]
+        all: bool,
+    },
+    /// Answer a question, once
+    #[command(after_help = "Example:\n  jelmore inbox answer ID deny")]
+    Answer {
+        /// Id of the question
+        id: String,
+        #[arg(value_enum)]
+        decision: Decision,
+    },
+    /// Put a question to the person
+    #[command(after_help = "Example:\n  jelmore inbox ask \"May I push?\" --wait && git push")]
+    Ask {
+        /// At most 2,000 characters
+        question: String,
+        /// Who asks [env: PODIUM_AGENT_ID] [default: the person]
+        #[arg(long, value_name = "ID", alias = "yi-id")]
+        agent_id: Option<String>,
+        /// Wait for the answer: exit 0 allowed, 1 denied
+        #[arg(long)]
+        wait: bool,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Decision {
+    Allow,
+    Deny,
+}
+
+impl From<Decision> for InboxDecision {
+    fn from(decision: Decision) -> Self {
+        match decision {
+            Decision::Allow => Self::Allow,
+            Decision::Deny => Self::Deny,
+        }
+    }
+}
+
+/// The states of a session, by the names they have on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum StatusFilter {
+    InProgress,
+    Interrupted,
+    Completed,
+    Failed,
+    Cancelled,
+    Parked,
+}
+
+impl From<StatusFilter> for SessionStatus {
+    fn from(filter: StatusFilter) -> Self {
+        match filter {
+            StatusFilter::InProgress => Self::InProgress,
+            StatusFilter::Interrupted => Self::Interrupted,
+            StatusFilter::Completed => Self::Completed,
+            StatusFilter::Failed => Self::Failed,
+            StatusFilter::Cancelled => Self::Cancelled,
+            StatusFilter::Parked => Self::Parked,
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! The inbox: questions of agents, answers of the person.
+
+use podium_client::Client;
+use podium_protocol::{
+    InboxAnswer, InboxAnswerParams, InboxAnswered, InboxAsk, InboxAskParams, InboxDecision, InboxItem,
+    InboxListMethod, InboxListParams, WireError,
+};
+
+use super::args::{InboxArgs, InboxCommand};
+use super::{now, render};
+use crate::context::Context;
+use crate::output::Ending;
+use crate::progress::waiting;
+use crate::style::one_line;
+
+/// Event that carries the answer to a question.
+const ANSWERED: &str = "inbox.answered";
+
+pub(super) async fn run(context: &Context, args: InboxArgs) -> Ending {
+    let client = context.client()?;
+    match args.command {
+        None => list(context, &client, args.all).await,
+        Some(InboxCommand::List { all }) => list(context, &client, all).await,
+        Some(InboxCommand::Answer { id, decision }) => {
+            let answered =
+                client.call::<InboxAnswer>(InboxAnswerParams { id, decision: decision.into() }).await?;
+            print_answer(context, &answered)?;
+            Ok(0)
+        }
+        Some(InboxCommand::Ask { question, agent_id, wait }) => {
+            ask(context, &client, InboxAskParams { question, agent_id: context.agent(agent_id) }, wait).await
+        }
+    }
+}
+
+async fn list(context: &Context, client: &Client, all: bool) -> Ending {
+    let answer = client.call::<InboxListMethod>(InboxListParams { all }).await?;
+    context.output.reply(&answer, |paint| render::inbox(&answer.items, now(), paint))?;
+    Ok(0)
+}
+
+async fn ask(context: &Context, client: &Client, params: InboxAskParams, wait: bool) -> Ending {
+    // Subscribed before the question is put, so that a quick answer is not missed.
+    let events = if wait { Some(client.subscribe(None, vec![ANSWERED.to_owned()]).await?) } else { None };
+    let mut asked = client.call::<InboxAsk>(params).await?;
+    if let Some(mut events) = events {
+        let answer = async {
+            while asked.item.decision.is_none() {
+                if events.next().await.is_none() {
+                    return Err(WireError::unavailable(
+                        "the daemon went away before the question was answered",
+                    )
+                    .hint(format!("`jelmore inbox list --all` tells the answer to {}", asked.item.id)));
+                }
+                if let Some(item) = find(client, &asked.item.id).await? {
+                    asked.item = item;
+                }
+            }
+            Ok(())
+        };
+        waiting(&context.output, "waiting for the answer", answer).await?;
+    }
+    print_answer(context, &asked)?;
+    Ok(u8::from(asked.item.decision == Some(InboxDecision::Deny)))
+}
+
+/// The question as it stands now: the event says that something was answered, the list is the truth.
+async fn find(client: &Client, id: &str) -> Result<Option<InboxItem>, WireError> {
+    let items = client.call::<InboxListMethod>(InboxListParams { all: true }).await?.items;
+    Ok(items.into_iter().find(|i| i.id == id))
+}
+
+fn print_answer(context: &Context, answered: &InboxAnswered) -> Result<(), crate::output::Failure> {
+    let item = &answered.item;
+    context.output.reply(answered, |_| match item.decision {
+        None => format!("asked as {}", item.id),
+        Some(InboxDecision::Allow) => format!("allowed: {}", one_line(&item.question)),
+        Some(InboxDecision::Deny) => format!("denied: {}", one_line(&item.question)),
+    })
+}

@@ -1,0 +1,63 @@
+//! `jelmore`: AI sessions and the inbox.
+
+mod args;
+mod inbox;
+mod render;
+mod sessions;
+mod start;
+mod stream;
+
+pub use args::{JelmoreArgs, JelmoreCli, JelmoreCommand, SessionsCommand};
+
+use jiff::Timestamp;
+use podium_protocol::{ProviderListMethod, ProviderListParams};
+
+use crate::completions;
+use crate::context::{Context, repo_selector};
+use crate::output::{Ending, Output};
+use crate::progress::waiting;
+
+/// Output for a command, so that a command that streams also fails in lines.
+#[must_use]
+pub fn output_for(command: &JelmoreCommand, output: Output) -> Output {
+    match command {
+        JelmoreCommand::Start(_) | JelmoreCommand::Sessions(SessionsCommand::Resume(_)) => output.streaming(),
+        _ => output,
+    }
+}
+
+/// Runs one command.
+///
+/// # Errors
+/// What the daemon answers, wrong usage, or a closed standard output.
+pub async fn run(context: &Context, args: JelmoreArgs) -> Ending {
+    let repo = args.repo.as_deref();
+    match args.command {
+        JelmoreCommand::Providers => providers(context).await,
+        JelmoreCommand::Start(start) => start::start(context, repo_selector(repo)?, start).await,
+        JelmoreCommand::Sessions(command) => match command {
+            SessionsCommand::List(list) => sessions::list(context, list).await,
+            SessionsCommand::Show(show) => sessions::show(context, show).await,
+            SessionsCommand::Search(search) => sessions::search(context, search).await,
+            SessionsCommand::Resume(resume) => start::resume(context, repo_selector(repo)?, resume).await,
+            SessionsCommand::Cancel(id) => sessions::cancel(context, id).await,
+            SessionsCommand::Capability(id) => sessions::capability(context, id).await,
+        },
+        JelmoreCommand::Inbox(inbox) => inbox::run(context, inbox).await,
+        JelmoreCommand::Completions(shell) => {
+            completions::print::<JelmoreCli>(&context.output, "jelmore", &shell)
+        }
+    }
+}
+
+async fn providers(context: &Context) -> Ending {
+    let client = context.client()?;
+    let call = client.call::<ProviderListMethod>(ProviderListParams {});
+    let answer = waiting(&context.output, "asking the providers", call).await?;
+    context.output.reply(&answer, |paint| render::providers(&answer.providers, paint))?;
+    Ok(0)
+}
+
+fn now() -> Timestamp {
+    Timestamp::now()
+}

@@ -1,0 +1,269 @@
+//! What `jelmore` says to people.
+
+use jiff::Timestamp;
+use podium_protocol::{
+    InboxDecision, InboxItem, ItemKind, ProviderInfo, SessionEnd, SessionInfo, SessionItem, SessionProgress,
+    SessionShown, SessionStatus, Usage,
+};
+
+use crate::style::{Painter, count, one_line, printable, shortened};
+use crate::table::Rows;
+use crate::time::ago;
+
+/// Longest remark about an item that is not text, in characters.
+const REMARK_WIDTH: usize = 160;
+
+pub(super) fn providers(providers: &[ProviderInfo], paint: Painter) -> String {
+    let mut rows = Rows::new(&["PROVIDER", "USABLE", "MODELS", "WHY"]);
+    for p in providers {
+        let usable = if p.usable { "yes" } else { "no" };
+        rows.push([p.name.clone(), usable.into(), p.models.join(", "), p.why.clone()]);
+    }
+    rows.render(paint)
+}
+
+pub(super) fn sessions(sessions: &[SessionInfo], now: Timestamp, paint: Painter) -> String {
+    if sessions.is_empty() {
+        return format!("no sessions\n{} jelmore start --prompt TEXT starts one", paint.cyan("hint:"));
+    }
+    let mut rows = Rows::new(&["ID", "STATUS", "AGE", "PROVIDER", "WORKTREE", "AGENT", "TITLE"]);
+    for s in sessions {
+        rows.push([
+            s.id.clone(),
+            status(s.status),
+            ago(&s.updated_at, now),
+            s.provider.clone(),
+            s.worktree.clone().unwrap_or_default(),
+            s.agent_id.clone().unwrap_or_default(),
+            shortened(&one_line(&s.title), 60),
+        ]);
+    }
+    rows.render(paint)
+}
+
+pub(super) fn transcript(shown: &SessionShown, now: Timestamp, paint: Painter) -> String {
+    let s = &shown.session;
+    let model = s.model.as_ref().map_or_else(String::new, |m| format!(" ({m})"));
+    let place = s.worktree.as_ref().map_or_else(String::new, |w| format!(" in {w}"));
+    let head =
+        format!("{} {}{model}{place}, {}, {}", s.id, s.provider, status(s.status), ago(&s.updated_at, now));
+    let mut text = format!("{}\n", paint.dim(&one_line(&head)));
+    let mut open_line = false;
+    for item in &shown.items {
+        if item.kind == ItemKind::Text {
+            let piece = printable(&item.text);
+            open_line = if piece.is_empty() { open_line } else { !piece.ends_with('\n') };
+            text += &piece;
+        } else if let Some(remark) = item_remark(item, paint) {
+            text += if open_line { "\n" } else { "" };
+            text += &remark;
+            text.push('\n');
+            open_line = false;
+        }
+    }
+    if let Some(reason) = &s.reason {
+        text += &format!(
+            "{}{} {}\n",
+            if open_line { "\n" } else { "" },
+            paint.yellow("note:"),
+            printable(reason)
+        );
+    }
+    text
+}
+
+/// A line about an item that is not the answer itself; none for what a person need not see.
+pub(super) fn item_remark(item: &SessionItem, paint: Painter) -> Option<String> {
+    let short = || shortened(one_line(&item.text).trim(), REMARK_WIDTH);
+    match item.kind {
+        ItemKind::Text | ItemKind::Checkpoint | ItemKind::Usage => None,
+        ItemKind::Prompt => {
+            let quoted: Vec<String> = printable(&item.text).lines().map(|l| format!("> {l}")).collect();
+            Some(paint.bold(&quoted.join("\n")))
+        }
+        ItemKind::Thinking => Some(paint.dim(&format!("(thinking) {}", short()))),
+        ItemKind::ToolCall => Some(paint.cyan(&format!("→ {}", short()))),
+        ItemKind::ToolResult => Some(paint.dim(&format!("← {}", short()))),
+        ItemKind::Permission => Some(paint.yellow(&format!("? {}", short()))),
+        ItemKind::Error => Some(format!("{} {}", paint.red("error:"), short())),
+    }
+}
+
+pub(super) fn progress(progress: &SessionProgress) -> String {
+    let phase = one_line(&progress.phase).replace('_', " ");
+    match (progress.done, progress.total) {
+        (_, 0) => phase,
+        (done, total) => format!("{phase} {}%", done.saturating_mul(100) / total),
+    }
+}
+
+pub(super) fn end(end: &SessionEnd, resume: Option<&str>, paint: Painter) -> String {
+    let word = status(end.status);
+    let word = match end.status {
+        SessionStatus::Completed => paint.green(&word),
+        SessionStatus::Failed => paint.red(&word),
+        _ => paint.yellow(&word),
+    };
+    let mut text = format!("{word} {}", paint.dim(&format!("({})", usage(&end.usage))));
+    if let Some(reason) = &end.reason {
+        text += &format!(": {}", printable(reason));
+    }
+    for path in &end.files_changed {
+        text += &format!("\n  changed {}", one_line(path));
+    }
+    if let Some(artifact) = &end.artifact {
+        text += &paint.dim(&format!("\n  artifact {}", one_line(artifact)));
+    }
+    if let Some(resume) = resume {
+        text += &format!("\n{} go on with `{resume}`", paint.cyan("hint:"));
+    }
+    text
+}
+
+pub(super) fn inbox(items: &[InboxItem], now: Timestamp, paint: Painter) -> String {
+    if items.is_empty() {
+        return "no open questions".to_owned();
+    }
+    let mut rows = Rows::new(&["ID", "AGE", "AGENT", "ANSWER", "QUESTION"]);
+    for item in items {
+        let answer = match item.decision {
+            None => "",
+            Some(InboxDecision::Allow) => "allowed",
+            Some(InboxDecision::Deny) => "denied",
+        };
+        let age = ago(&item.asked_at, now);
+        rows.push([item.id.clone(), age, item.agent_id.clone(), answer.into(), item.question.clone()]);
+    }
+    let mut text = rows.render(paint);
+    if items.iter().any(|i| i.decision.is_none()) {
+        text += &format!("\n{} jelmore inbox answer ID allow|deny", paint.cyan("hint:"));
+    }
+    text
+}
+
+fn status(status: SessionStatus) -> String {
+    status.as_str().replace('_', " ")
+}
+
+fn usage(usage: &Usage) -> String {
+    let mut text = format!("{} in, {} out", count(usage.input_tokens, "token"), usage.output_tokens);
+    if usage.cost_usd > 0.0 {
+        text += &format!(", ${:.4}", usage.cost_usd);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use podium_protocol::CheckpointRef;
+
+    fn now() -> Timestamp {
+        "2026-01-02T12:00:00Z".parse().unwrap()
+    }
+
+    fn session() -> SessionInfo {
+        SessionInfo {
+            id: "0197-s1".into(),
+            provider: "local".into(),
+            model: Some("smollm2-135m".into()),
+            status: SessionStatus::Interrupted,
+            reason: Some("the daemon died".into()),
+            title: "Write a story".into(),
+            agent_id: Some("claude-1".into()),
+            worktree: Some("feat-x".into()),
+            worktree_path: Some("/w/feat-x".into()),
+            created_at: "2026-01-02T11:00:00Z".into(),
+            updated_at: "2026-01-02T11:58:00Z".into(),
+            checkpoint: Some(CheckpointRef { id: "c1".into(), seq: 3 }),
+            last_seq: 5,
+            usage: Usage { input_tokens: 12, output_tokens: 34, cost_usd: 0.0 },
+            artifact: None,
+        }
+    }
+
+    fn item(seq: u64, kind: ItemKind, text: &str) -> SessionItem {
+        SessionItem {
+            seq,
+            kind,
+            text: text.into(),
+            is_final: false,
+            data: None,
+            time: "2026-01-02T11:58:00Z".into(),
+        }
+    }
+
+    #[test]
+    fn sessions_are_a_table() {
+        insta::assert_snapshot!(sessions(&[session()], now(), Painter::new(false)));
+    }
+
+    #[test]
+    fn a_transcript_reads_like_a_conversation() {
+        let items = vec![
+            item(1, ItemKind::Prompt, "Write a story\nabout the sea"),
+            item(2, ItemKind::Text, "Once "),
+            item(3, ItemKind::Checkpoint, ""),
+            item(4, ItemKind::Text, "upon a\u{1b}[2J time"),
+            item(5, ItemKind::ToolCall, "read src/main.rs"),
+            item(6, ItemKind::Text, "there was"),
+        ];
+        let shown = SessionShown { session: session(), items, more: false };
+        insta::assert_snapshot!(transcript(&shown, now(), Painter::new(false)));
+    }
+
+    #[test]
+    fn an_end_says_what_it_cost_and_how_to_go_on() {
+        let ended = SessionEnd {
+            status: SessionStatus::Failed,
+            reason: Some("rate limit".into()),
+            usage: Usage { input_tokens: 1, output_tokens: 20, cost_usd: 0.0123 },
+            files_changed: vec!["src/a.rs".into()],
+            artifact: Some("a-1".into()),
+        };
+        insta::assert_snapshot!(end(
+            &ended,
+            Some("jelmore sessions resume s --from-seq 3"),
+            Painter::new(false)
+        ));
+    }
+
+    #[test]
+    fn progress_has_percent_where_the_size_is_known() {
+        let at = |done, total| progress(&SessionProgress { phase: "loading_model".into(), done, total });
+        assert_eq!((at(1, 3), at(1, 0)), ("loading model 33%".into(), "loading model".into()));
+    }
+
+    #[test]
+    fn providers_say_why_they_are_not_usable() {
+        let rows = [
+            ProviderInfo {
+                name: "local".into(),
+                usable: true,
+                why: "the model is on this machine".into(),
+                models: vec!["smollm2-135m".into()],
+            },
+            ProviderInfo {
+                name: "anthropic".into(),
+                usable: false,
+                why: "set ANTHROPIC_API_KEY".into(),
+                models: vec![],
+            },
+        ];
+        insta::assert_snapshot!(providers(&rows, Painter::new(false)));
+    }
+
+    #[test]
+    fn open_questions_come_with_the_way_to_answer() {
+        let question = InboxItem {
+            id: "q1".into(),
+            agent_id: "claude-1".into(),
+            session: None,
+            question: "May I push?".into(),
+            asked_at: "2026-01-02T11:58:00Z".into(),
+            decision: None,
+            answered_at: None,
+        };
+        insta::assert_snapshot!(inbox(&[question], now(), Painter::new(false)));
+    }
+}
