@@ -66,9 +66,10 @@ export class Live implements vscode.Disposable {
     this.disposables.push(
       this.changed,
       this.happened,
+      server.onDidConnect(() => void this.begin()),
       server.onDidChangeState((state) => {
         if (state === "running") {
-          void this.begin();
+          this.refreshAll();
         } else if (state !== "asleep" && state !== "starting") {
           this.forget();
         }

@@ -51,6 +51,9 @@ class AnnouncePodium implements StaticFeature {
 export class PodiumServer implements Rpc, vscode.Disposable {
   private readonly changed = new vscode.EventEmitter<ServerState>();
   readonly onDidChangeState = this.changed.event;
+  private readonly connected = new vscode.EventEmitter<void>();
+  /** A server is there that knows nothing of what an earlier one was asked for. Told after the state. */
+  readonly onDidConnect = this.connected.event;
   private readonly notified = new vscode.EventEmitter<{ name: NotificationName; params: unknown }>();
   private client: LanguageClient | undefined;
   private current: ServerState = "stopped";
@@ -128,6 +131,7 @@ export class PodiumServer implements Rpc, vscode.Disposable {
 
   dispose(): void {
     this.changed.dispose();
+    this.connected.dispose();
     this.notified.dispose();
   }
 
@@ -209,6 +213,7 @@ export class PodiumServer implements Rpc, vscode.Disposable {
   private clientIs(state: State): void {
     if (state === State.Running) {
       this.become("running");
+      this.connected.fire();
     } else if (state === State.Starting) {
       this.become("starting");
     } else if (this.current === "running" || this.current === "asleep") {
@@ -219,7 +224,7 @@ export class PodiumServer implements Rpc, vscode.Disposable {
   private received(name: NotificationName, params: unknown): void {
     if (name === "podium/daemon/stopping" && (params as Notifications["podium/daemon/stopping"]).reason === "deliberate") {
       this.become("asleep");
-    } else if (name === "podium/event" && this.current === "asleep") {
+    } else if (this.current === "asleep" && isSignOfDaemon(name, params)) {
       // Somebody else started a daemon, and the server found it.
       this.become("running");
     }
@@ -266,6 +271,10 @@ export class PodiumServer implements Rpc, vscode.Disposable {
       this.log.show(true);
     }
   }
+}
+
+function isSignOfDaemon(name: NotificationName, params: unknown): boolean {
+  return name === "podium/event" || (name === "podium/status" && (params as Notifications["podium/status"]).state !== "off");
 }
 
 function unavailable(state: ServerState): string {

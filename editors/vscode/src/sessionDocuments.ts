@@ -13,10 +13,13 @@ import type { PodiumServer } from "./server";
 import { Follow } from "./stream/follow";
 import { Transcript } from "./stream/transcript";
 import { fileTitle } from "./text/artifact";
+import { shortened } from "./text/markdown";
 import { isOver, sessionTitle } from "./text/session";
 
 export const SESSION_SCHEME = "podium-session";
 
+/** Longest name of a tab, in characters. */
+const TAB_WIDTH = 32;
 /** Text that arrives within this time is shown together: the editor compares whole documents. */
 const DRAW_EVERY_MS = 60;
 
@@ -51,11 +54,7 @@ export class SessionDocuments implements vscode.TextDocumentContentProvider, vsc
       vscode.workspace.registerTextDocumentContentProvider(SESSION_SCHEME, this),
       vscode.languages.registerCodeLensProvider({ scheme: SESSION_SCHEME }, this),
       server.on("podium/session/update", (update) => this.took(update)),
-      server.onDidChangeState((state) => {
-        if (state === "running") {
-          this.attachAll();
-        }
-      }),
+      server.onDidConnect(() => this.attachAll()),
       live.onDidChange((topic) => {
         if (topic === "sessions") {
           this.reviveResumed();
@@ -107,7 +106,8 @@ export class SessionDocuments implements vscode.TextDocumentContentProvider, vsc
     if (session === undefined) {
       return [];
     }
-    const at = new vscode.Range(0, 0, 0, 0);
+    // Above the line that tells the status: above the first one they would be out of sight when they appear.
+    const at = new vscode.Range(2, 0, 2, 0);
     const lens = (title: string, command: string, argument: unknown): vscode.CodeLens =>
       new vscode.CodeLens(at, { title, command, arguments: [argument] });
     const node = { kind: "session", session };
@@ -133,7 +133,7 @@ export class SessionDocuments implements vscode.TextDocumentContentProvider, vsc
   private async create(id: string): Promise<Open> {
     // Only for the title, which is part of the document's name; the items come by the stream.
     const { items: _, more: __, ...session } = await this.server.act("podium/session/show", { id, fromSeq: Number.MAX_SAFE_INTEGER });
-    const name = fileTitle(sessionTitle(session)) || id;
+    const name = fileTitle(shortened(sessionTitle(session), TAB_WIDTH)) || id;
     const uri = vscode.Uri.from({ scheme: SESSION_SCHEME, path: `/${name}.md`, query: id });
     const existing = this.open.get(id);
     if (existing !== undefined) {

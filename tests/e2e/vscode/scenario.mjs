@@ -1,0 +1,127 @@
+// What a person does on the first day: watch a claim change hands, take it, ask an agent and read along.
+import assert from "node:assert/strict";
+import { execFileSync, spawn } from "node:child_process";
+
+const AGENT = "claude-1";
+
+export async function scenario({ workbench, url, step, run, options }) {
+  const { worktree } = await step("worktree", () => run("imi", ["feat", "demo", "--json"]));
+  const { name, path } = worktree;
+  const file = options.file ?? execFileSync("git", ["ls-files"], { cwd: path, encoding: "utf8", env: options.env }).split("\n")[0];
+
+  await step("free", async () => {
+    await workbench.open(url, path, file);
+    return workbench.claim(new RegExp(`${name}: free`), 60_000);
+  });
+
+  await step("claimed-elsewhere", async () => {
+    await run("imi", ["claim", name, "--agent-id", AGENT, "--json"]);
+    const text = await workbench.claim(new RegExp(`${name}: ${AGENT} since \\d\\d:\\d\\d`));
+    assert.notEqual(await workbench.claimBackground(), "rgba(0, 0, 0, 0)", "a foreign claim stands out");
+    return text;
+  });
+
+  await step("worktree-list", async () => {
+    await workbench.showPodium();
+    const row = await workbench.row("Worktrees", new RegExp(`^${name} .*${AGENT} since`));
+    await workbench.row("Worktrees", /^trunk-/);
+    return row;
+  });
+
+  await step("released-elsewhere", async () => {
+    await run("imi", ["release", name, "--agent-id", AGENT, "--json"]);
+    await workbench.row("Worktrees", new RegExp(`^${name} (here)?$`));
+    return workbench.claim(new RegExp(`${name}: free`));
+  });
+
+  await step("owner-dies", async () => {
+    const owner = spawn("sleep", ["600"], { stdio: "ignore" });
+    try {
+      await run("imi", ["claim", name, "--agent-id", AGENT, "--pid", String(owner.pid), "--json"]);
+      await workbench.claim(new RegExp(`${name}: ${AGENT} since`));
+    } finally {
+      owner.kill("SIGKILL");
+    }
+    return workbench.claim(new RegExp(`${name}: ${AGENT} is dead`));
+  });
+
+  await step("claimed-here", async () => {
+    await workbench.command("Podium: Claim Worktree…");
+    await workbench.choose(name);
+    await workbench.row("Worktrees", new RegExp(`^${name} .*mine`));
+    return workbench.claim(new RegExp(`${name}: mine`));
+  });
+
+  await session({ workbench, step, run, options });
+  await codeAction({ workbench, step, file });
+}
+
+async function session({ workbench, step, run, options }) {
+  const prompt = options.prompt ?? "Explain what a greeting is, in a few sentences.";
+  await step("session-asked", async () => {
+    await workbench.command("Podium: Start Session…");
+    await workbench.choose(options.provider ?? "local");
+    await workbench.answer("What shall the agent do", prompt);
+    return workbench.until("the session's document is in front", async (seen) => {
+      const tab = await workbench.activeTab();
+      seen(tab);
+      return tab !== null && tab.startsWith(prompt.slice(0, 20)) && tab;
+    });
+  });
+
+  await step("session-streams", async () => {
+    const lengths = new Set();
+    await workbench.until("the answer grows while it is in progress", async (seen) => {
+      const text = await workbench.visibleText();
+      seen(text);
+      if (/in progress/.test(text)) lengths.add(text.length);
+      return lengths.size >= 4 || /completed/.test(text);
+    }, options.answerLimitMs ?? 180_000);
+    // A few different lengths while it was in progress: it was streamed, and not shown at its end.
+    assert.ok(lengths.size >= 3, `the document grew in ${lengths.size} steps`);
+    return `${lengths.size} lengths seen`;
+  });
+
+  await step("session-ends", async () => {
+    await workbench.until("the document scrolled along and tells how the session ended", async (seen) => {
+      const text = await workbench.visibleText();
+      seen(text);
+      return /completed/.test(text) && /jelmore sessions resume/.test(text);
+    }, options.answerLimitMs ?? 180_000);
+  });
+
+  await step("session-text", async () => {
+    const text = await workbench.documentText();
+    const id = /jelmore sessions resume ([0-9a-f-]+)/.exec(text)?.[1];
+    assert.ok(id, "the document names the session");
+    const { items, status } = await run("jelmore", ["sessions", "show", id, "--json"]);
+    assert.equal(status, "completed");
+    const joined = items.filter((item) => item.kind === "text").map((item) => item.text).join("");
+    assert.ok(joined.length > 0, "there is an answer");
+    assert.ok(text.includes(joined), `the document holds the stored text as it is\n${text}\n----\n${joined}`);
+    return `${joined.length} characters`;
+  });
+
+  await step("session-list", () => workbench.row("Sessions", new RegExp(`^${prompt.slice(0, 20)}`)));
+}
+
+async function codeAction({ workbench, step, file }) {
+  await step("code-action", async () => {
+    await workbench.selectAllOf(file.split("/").at(-1));
+    await workbench.codeAction(/explain/i);
+    return workbench.until("a new session's document is in front", async (seen) => {
+      const text = await workbench.visibleText();
+      seen(text);
+      return /in progress/.test(text) && workbench.activeTab();
+    });
+  });
+
+  await step("session-cancelled", async () => {
+    await workbench.command("Podium: Cancel Session…");
+    await workbench.until("the document says that it was cancelled", async (seen) => {
+      const text = await workbench.visibleText();
+      seen(text);
+      return /cancelled/.test(text);
+    });
+  });
+}

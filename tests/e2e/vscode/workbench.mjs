@@ -1,0 +1,143 @@
+// The parts of VS Code's window that the steps touch, by what a person sees of them.
+
+const QUICK_INPUT = ".quick-input-widget";
+
+export class Workbench {
+  constructor(page) {
+    this.page = page;
+  }
+
+  /** Waits until `probe` gives something other than undefined or false. */
+  async until(what, probe, limit = 30_000) {
+    const end = Date.now() + limit;
+    let last;
+    for (;;) {
+      const found = await probe((seen) => (last = seen));
+      if (found !== undefined && found !== false) return found;
+      if (Date.now() > end) throw new Error(`${what}: not within ${limit / 1000} s; last seen: ${JSON.stringify(last)}`);
+      await this.page.waitForTimeout(40);
+    }
+  }
+
+  /** Opens a folder with one of its files in front. Not by searching for it: that takes a search tool that is not shipped. */
+  async open(url, folder, file) {
+    const remote = `vscode-remote://${new URL(url).host}${encodeURI(`${folder}/${file}`)}`;
+    const payload = encodeURIComponent(JSON.stringify([["openFile", remote]]));
+    await this.page.goto(`${url}/?folder=${encodeURIComponent(folder)}&payload=${payload}`);
+    await this.page.locator(".monaco-workbench .statusbar").waitFor({ timeout: 60_000 });
+    await this.page.locator(".tab.active", { hasText: file.split("/").at(-1) }).waitFor({ timeout: 60_000 });
+  }
+
+  async claimText() {
+    const item = this.page.locator('.statusbar-item[id$="podium.claim"]');
+    return (await item.count()) === 0 ? undefined : (await item.first().innerText()).replace(/\s+/g, " ").trim();
+  }
+
+  /** Background of the claim indicator, as CSS says it. */
+  claimBackground() {
+    return this.page.locator('.statusbar-item[id$="podium.claim"]').first().evaluate((item) => getComputedStyle(item).backgroundColor);
+  }
+
+  claim(expected, limit) {
+    return this.until(`the claim indicator shows ${expected}`, async (seen) => {
+      const text = await this.claimText();
+      seen(text);
+      return text !== undefined && expected.test(text) && text;
+    }, limit);
+  }
+
+  async showPodium() {
+    if ((await this.page.locator(".pane-header:has-text('Worktrees')").count()) === 0) {
+      await this.page.locator(".activitybar a.action-label[aria-label^='Podium']").first().click();
+    }
+    await this.page.locator(".pane-header:has-text('Worktrees')").waitFor();
+  }
+
+  /** Texts of the rows of one of Podium's lists. */
+  rows(title) {
+    const rows = this.page.locator(`.pane:has(.pane-header:has-text("${title}")) .monaco-list-row`);
+    return rows.evaluateAll((found) =>
+      found.map((row) => [...row.querySelectorAll(".label-name, .label-description")].map((part) => part.textContent).join(" ")),
+    );
+  }
+
+  row(title, expected) {
+    return this.until(`a row of ${title} shows ${expected}`, async (seen) => {
+      const rows = (await this.rows(title)).map((text) => text.replace(/\s+/g, " ").trim());
+      seen(rows);
+      return rows.find((text) => expected.test(text));
+    });
+  }
+
+  async command(title) {
+    await this.page.keyboard.press("F1");
+    await this.quickInput();
+    await this.page.keyboard.insertText(title);
+    const row = this.page.locator(`${QUICK_INPUT} .monaco-list-row`, { hasText: title }).first();
+    await row.waitFor();
+    await row.click();
+  }
+
+  quickInput() {
+    return this.page.locator(QUICK_INPUT).waitFor({ state: "visible" });
+  }
+
+  /** Waits for a quick pick's entry and takes it. */
+  async choose(text) {
+    const row = this.page.locator(`${QUICK_INPUT} .monaco-list-row`, { hasText: text }).first();
+    await row.waitFor();
+    await row.click();
+  }
+
+  /** Waits for an input box whose text matches, and answers it. */
+  async answer(expected, text) {
+    await this.page.locator(QUICK_INPUT, { hasText: expected }).waitFor();
+    await this.type(text);
+    await this.page.keyboard.press("Enter");
+  }
+
+  async type(text) {
+    await this.quickInput();
+    await this.page.locator(`${QUICK_INPUT} input`).first().fill(text);
+  }
+
+  /** Whole text of the editor in front. It renders only what is in sight, so it is copied. */
+  async documentText() {
+    await this.command("View: Focus Active Editor Group");
+    await this.page.keyboard.press("Control+A");
+    await this.page.keyboard.press("Control+C");
+    return this.page.evaluate(() => navigator.clipboard.readText());
+  }
+
+  /** Brings an open editor to the front and selects all of it. */
+  async selectAllOf(tab) {
+    await this.page.locator(".tab", { hasText: tab }).first().click();
+    await this.page.locator(".tab.active", { hasText: tab }).first().waitFor();
+    await this.page.keyboard.press("Control+A");
+  }
+
+  /** Takes one of the code actions for the selection. */
+  async codeAction(expected) {
+    await this.page.keyboard.press("Control+.");
+    await this.page.locator(".action-widget .monaco-list-row", { hasText: expected }).first().waitFor();
+    // By key: a transparent layer over the menu takes the clicks.
+    await this.until(`the code action ${expected} is focused`, async (seen) => {
+      const focused = await this.page.locator(".action-widget .monaco-list-row.focused").allInnerTexts();
+      seen(focused);
+      if (focused.some((text) => expected.test(text))) return true;
+      await this.page.keyboard.press("ArrowDown");
+      return false;
+    });
+    await this.page.keyboard.press("Enter");
+  }
+
+  /** What is in sight of the editor in front, on one line: where lines wrap depends on the width. */
+  async visibleText() {
+    const lines = this.page.locator(".editor-group-container.active .monaco-editor .view-lines");
+    return (await lines.count()) === 0 ? "" : (await lines.first().innerText()).replace(/\s+/g, " ");
+  }
+
+  activeTab() {
+    return this.page.locator(".editor-group-container.active .tab.active").first().getAttribute("aria-label");
+  }
+}
