@@ -86,6 +86,9 @@ local function above(session, seq)
 end
 
 local function status_line()
+  if state.line then
+    return state.line
+  end
   local tree = state.worktrees[1]
   if not tree then
     return { state = 'free', text = 'trunk-main: free', worktree = 'trunk-main', sessions = 0 }
@@ -109,7 +112,7 @@ methods['initialize'] = function(params)
       positionEncoding = 'utf-16',
       textDocumentSync = 1,
       codeActionProvider = true,
-      executeCommandProvider = { commands = { 'podium.session.start', 'podium.worktree.list' } },
+      executeCommandProvider = { commands = { 'podium.session.start', 'podium.ask' } },
       workspace = { workspaceFolders = { supported = true, changeNotifications = true } },
     },
     serverInfo = { name = 'podium', version = 'mock' },
@@ -129,8 +132,8 @@ methods['mock/session'] = function(params)
   state.sessions[params.id] = params
   return vim.empty_dict()
 end
-methods['mock/claim'] = function(params)
-  find(params.name).claim = params.claim
+methods['mock/status'] = function(params)
+  state.line = params
   push('podium/status', status_line())
   return vim.empty_dict()
 end
@@ -203,6 +206,12 @@ methods['podium/session/start'] = function(params)
   }
   return { id = id, provider = 'local', status = 'in_progress', lastSeq = 1 }
 end
+methods['workspace/executeCommand'] = function(params)
+  if params.command ~= 'podium.session.start' then
+    return vim.NIL
+  end
+  return methods['podium/session/start'](params.arguments[1])
+end
 methods['podium/session/resume'] = function(params)
   local session = state.sessions[params.id]
   session.status = 'in_progress'
@@ -252,7 +261,9 @@ methods['podium/artifact/search'] = function(params)
   return { hits = { { id = 'a1', title = 'answer.md', kind = 'docs', score = 1, snippet = 'about ' .. params.query } } }
 end
 methods['podium/artifact/get'] = function(params)
-  return { id = params.id, title = 'answer.md', kind = 'docs', mediaType = 'text/markdown', bytes = 9, text = '# Answer\n', path = '/x' }
+  local content = { id = params.id, title = 'answer.md', kind = 'docs', mediaType = 'text/markdown', bytes = 9 }
+  content.text, content.path = '# Answer\n', '/x'
+  return content
 end
 methods['podium/inbox/list'] = function()
   return { items = { { id = 'q1', agentId = 'claude-1', question = 'May I push?', askedAt = '' } } }

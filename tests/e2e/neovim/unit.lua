@@ -216,12 +216,12 @@ test('the status line follows podium/status without asking', function()
   wait('the first status', function()
     return podium.statusline() == '○ trunk-main: free'
   end)
-  support.push('podium/status', { state = 'other', text = 'trunk-main: claude-1 (3m)', worktree = 'trunk-main', sessions = 1 })
+  support.mock('mock/status', { state = 'other', text = 'trunk-main: claude-1 (3m)', worktree = 'trunk-main', sessions = 1 })
   wait('the claim', function()
     return podium.statusline() == '◆ trunk-main: claude-1 (3m)'
   end)
   equal(podium.status().state, 'other')
-  support.push('podium/status', { state = 'off', text = '', sessions = 0 })
+  support.mock('mock/status', { state = 'off', text = '', sessions = 0 })
   wait('off', function()
     return podium.statusline() == ''
   end)
@@ -251,7 +251,7 @@ test('the lualine component shows the status with percent signs escaped', functi
   package.loaded['lualine.component'] = Base
   local Component = require('lualine.components.podium')
   open_repo()
-  support.push('podium/status', { state = 'mine', text = 'x: me 100%', worktree = 'trunk-main', sessions = 0 })
+  support.mock('mock/status', { state = 'mine', text = 'x: me 100%', worktree = 'trunk-main', sessions = 0 })
   wait('the status', function()
     return Component:update_status() == '● x: me 100%%'
   end)
@@ -676,6 +676,20 @@ test('the command of a code action opens the session', function()
   wait('the buffer', function()
     return text(buffer_of('s1')) == '> Explain this'
   end)
+end)
+
+test('the code action that asks takes the question from an input box', function()
+  local root = open_repo()
+  support.answering({ input = 'why?' })
+  support.client():exec_cmd({
+    title = 'Ask',
+    command = 'podium.ask',
+    arguments = { { prompt = '', interactive = true, uri = vim.uri_from_fname(root .. '/a file.txt') } },
+  })
+  wait('the buffer', function()
+    return text(buffer_of('s1')) == '> why?'
+  end)
+  equal(support.sent('workspace/executeCommand')[1].arguments[1].interactive, true)
 end)
 
 test('a failing start is told and opens nothing', function()

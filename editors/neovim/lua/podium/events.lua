@@ -3,7 +3,7 @@ local server = require('podium.server')
 
 local M = {}
 
-local TYPES = { 'worktree.*', 'session.*', 'inbox.*' }
+local TYPES = { 'worktree.*', 'claim.*', 'session.*', 'inbox.*' }
 
 local state = 'off' ---@type 'off'|'asking'|'on'
 

@@ -20,14 +20,19 @@ function M.map()
   }
 end
 
---- Commands of code actions and code lenses that this client carries out itself, because more follows here than
---- the server can do: a session opens in a buffer.
+--- Commands of code actions and code lenses in which this client has a part: a question is typed into an input
+--- box, and a session opens in its buffer.
 ---@return table<string, fun(command: lsp.Command, ctx: table)>
 function M.commands()
+  local function perform(command, ctx)
+    require('podium.session').perform(command, ctx.client_id)
+  end
   return {
-    ['podium.session.start'] = function(command, ctx)
-      local params = vim.deepcopy(vim.tbl_get(command, 'arguments', 1) or {})
-      require('podium.session').start(params, { buf = ctx.bufnr })
+    ['podium.session.start'] = perform,
+    ['podium.session.resume'] = perform,
+    ['podium.scratch.send'] = perform,
+    ['podium.ask'] = function(command, ctx)
+      require('podium.session').ask(command, ctx.client_id)
     end,
   }
 end

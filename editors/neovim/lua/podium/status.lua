@@ -6,6 +6,9 @@ local M = {}
 
 local REFRESH_MS = 100
 
+-- How often the age of a claim, which is part of the text, is looked at again.
+local AGE_MS = 60000
+
 ---@class podium.StatusLine
 ---@field state 'free'|'mine'|'other'|'dead'|'off'
 ---@field text string
@@ -21,6 +24,7 @@ local focused_uri ---@type string?
 local told ---@type string?  URI of the last podium/didFocus
 local focus_timer = assert(vim.uv.new_timer())
 local refresh_timer = assert(vim.uv.new_timer())
+local age_timer = assert(vim.uv.new_timer())
 
 --- Root of the worktree that a buffer's file lies in; the disk is asked once for each buffer.
 ---@param buf integer
@@ -157,12 +161,22 @@ function M.text(buf)
   return (config.get().statusline.icons[line.state] or '') .. line.text
 end
 
+local function grow_older()
+  for _, line in pairs(by_root) do
+    if line.since then
+      return refresh()
+    end
+  end
+end
+
 server.on('up', function()
   told = nil
+  age_timer:start(AGE_MS, AGE_MS, vim.schedule_wrap(grow_older))
   M.focus(vim.api.nvim_get_current_buf())
 end)
 server.on('down', function()
   by_root, told = {}, nil
+  age_timer:stop()
   vim.cmd.redrawstatus({ bang = true })
 end)
 

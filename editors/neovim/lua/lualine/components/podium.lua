@@ -12,7 +12,7 @@ function Podium:init(options)
   Podium.super.init(self, options)
 end
 
-function Podium:update_status()
+function Podium.update_status()
   -- lualine hands the text to 'statusline', where a percent sign would begin an item.
   return (require('podium').statusline():gsub('%%', '%%%%'))
 end
