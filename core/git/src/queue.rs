@@ -18,7 +18,9 @@ pub(crate) enum Lane {
     Fetches,
 }
 
-static QUEUES: LazyLock<Mutex<HashMap<(PathBuf, Lane), Weak<Queue>>>> = LazyLock::new(Mutex::default);
+type Queues = HashMap<(PathBuf, Lane), Weak<Queue>>;
+
+static QUEUES: LazyLock<Mutex<Queues>> = LazyLock::new(Mutex::default);
 
 #[derive(Debug, Default)]
 struct Queue {
