@@ -1,0 +1,62 @@
+//! What the client said it can do. Nothing else is asked of it.
+
+use serde_json::Value;
+use tower_lsp::ls_types::{ClientCapabilities, InitializeParams};
+
+use crate::position::Encoding;
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Abilities {
+    pub(crate) encoding: Encoding,
+    pub(crate) show_document: bool,
+    pub(crate) work_done_progress: bool,
+    /// Code actions as literals; else they are plain commands.
+    pub(crate) code_action_literals: bool,
+    /// The custom notifications `podium/...`.
+    pub(crate) podium: bool,
+}
+
+impl Abilities {
+    pub(crate) fn of(params: &InitializeParams) -> Self {
+        let ClientCapabilities { general, window, text_document, experimental, .. } = &params.capabilities;
+        let offered = general.as_ref().and_then(|g| g.position_encodings.as_deref());
+        let code_action = text_document.as_ref().and_then(|t| t.code_action.as_ref());
+        Self {
+            encoding: Encoding::negotiate(offered),
+            show_document: window.as_ref().and_then(|w| w.show_document.as_ref()).is_some_and(|s| s.support),
+            work_done_progress: window.as_ref().and_then(|w| w.work_done_progress).unwrap_or_default(),
+            code_action_literals: code_action.is_some_and(|c| c.code_action_literal_support.is_some()),
+            podium: announces_podium(experimental.as_ref()),
+        }
+    }
+}
+
+/// `experimental.podium` is `true`, or an object for what may be told beside it later.
+fn announces_podium(experimental: Option<&Value>) -> bool {
+    match experimental.and_then(|e| e.get("podium")) {
+        Some(Value::Bool(announced)) => *announced,
+        Some(Value::Object(_)) => true,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn custom_notifications_need_an_announcement() {
+        for (experimental, expected) in [
+            (json!({"podium": true}), true),
+            (json!({"podium": {}}), true),
+            (json!({"podium": false}), false),
+            (json!({"podium": "yes"}), false),
+            (json!({}), false),
+            (json!(true), false),
+        ] {
+            assert_eq!(announces_podium(Some(&experimental)), expected, "{experimental}");
+        }
+        assert!(!announces_podium(None));
+    }
+}

@@ -1,0 +1,26 @@
+//! `textDocument/didOpen`, `didChange`, `didClose`.
+
+use std::sync::Arc;
+
+use tower_lsp::ls_types::{
+    DidChangeTextDocumentParams, DidCloseTextDocumentParams, DidOpenTextDocumentParams, TextDocumentItem,
+};
+
+use crate::state::{State, lock};
+
+pub(crate) fn did_open(state: &Arc<State>, params: DidOpenTextDocumentParams) {
+    let TextDocumentItem { uri, language_id, version, text } = params.text_document;
+    lock(&state.documents).open(uri.as_str().to_owned(), language_id, version, text);
+    state.changed.notify_one();
+}
+
+pub(crate) fn did_change(state: &Arc<State>, params: DidChangeTextDocumentParams) {
+    let encoding = state.editor.abilities().encoding;
+    let document = params.text_document;
+    lock(&state.documents).change(document.uri.as_str(), document.version, params.content_changes, encoding);
+}
+
+pub(crate) fn did_close(state: &Arc<State>, params: DidCloseTextDocumentParams) {
+    lock(&state.documents).close(params.text_document.uri.as_str());
+    state.changed.notify_one();
+}

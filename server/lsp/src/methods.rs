@@ -1,0 +1,102 @@
+//! What the language server knows of the protocol's methods beyond their table: it only forwards.
+
+use podium_protocol::{Exposure, METHODS, MethodInfo};
+use serde_json::{Map, Value};
+
+use crate::state::State;
+
+/// Methods that change nothing. They are dropped when the client cancels, and never start a stopped daemon.
+const READS: &[&str] = &[
+    "status",
+    "doctor",
+    "config/get",
+    "repo/list",
+    "worktree/list",
+    "worktree/status",
+    "worktree/switch",
+    "worktree/locate",
+    "claim/verify",
+    "session/list",
+    "session/show",
+    "provider/list",
+    "artifact/search",
+    "artifact/list",
+    "artifact/get",
+    "model/list",
+    "events/read",
+    "inbox/list",
+];
+
+/// Methods whose parameters name a repository by `repo` or `uri`. `repo/forget` is left out: what it takes back is
+/// named, never guessed.
+const IN_A_REPO: &[&str] = &[
+    "repo/register",
+    "worktree/create",
+    "worktree/list",
+    "worktree/status",
+    "worktree/switch",
+    "worktree/remove",
+    "worktree/undo",
+    "worktree/locate",
+    "claim/acquire",
+    "claim/release",
+    "claim/verify",
+    "claim/heartbeat",
+    "session/start",
+    "session/resume",
+];
+
+/// Methods in an agent's name.
+const FOR_AN_AGENT: &[&str] = &[
+    "worktree/create",
+    "worktree/remove",
+    "claim/acquire",
+    "claim/release",
+    "claim/verify",
+    "session/start",
+    "inbox/ask",
+];
+
+pub(crate) fn is_read(method: &str) -> bool {
+    READS.contains(&method)
+}
+
+/// Methods that an editor reaches at all.
+pub(crate) fn exposed() -> impl Iterator<Item = &'static MethodInfo> {
+    METHODS.iter().filter(|m| m.exposure != Exposure::Internal)
+}
+
+/// Methods that are commands too.
+pub(crate) fn commands() -> impl Iterator<Item = &'static MethodInfo> {
+    METHODS.iter().filter(|m| m.exposure == Exposure::Command)
+}
+
+/// Fills in what a request leaves open: the repository of what the person works on, and who calls.
+pub(crate) fn fill(state: &State, method: &str, params: &mut Map<String, Value>, current: Option<String>) {
+    let absent = |params: &Map<String, Value>, name: &str| params.get(name).is_none_or(Value::is_null);
+    let named = ["repo", "repoBytes", "uri"].iter().any(|name| !absent(params, name));
+    if IN_A_REPO.contains(&method) && !named && params.get("all") != Some(&Value::Bool(true)) {
+        let place = params.get("context").and_then(|c| c["uri"].as_str()).map(str::to_owned);
+        if let Some(uri) = place.or(current) {
+            params.insert("uri".to_owned(), Value::String(uri));
+        }
+    }
+    if let (true, Some(agent)) =
+        (FOR_AN_AGENT.contains(&method) && absent(params, "agentId"), &state.agent_id)
+    {
+        params.insert("agentId".to_owned(), Value::String(agent.clone()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use podium_protocol::method_info;
+
+    #[test]
+    fn every_name_is_a_method() {
+        for name in READS.iter().chain(IN_A_REPO).chain(FOR_AN_AGENT) {
+            assert!(method_info(name).is_some(), "{name}");
+        }
+    }
+}

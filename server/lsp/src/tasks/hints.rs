@@ -1,0 +1,127 @@
+//! The hint on files of a worktree that somebody else holds, and the status line: both follow what changes.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use podium_protocol::StatusLine;
+use tower_lsp::ls_types::{Diagnostic, DiagnosticSeverity, NumberOrString, Position, Range};
+
+use crate::notifications::PodiumStatus;
+use crate::places::{Place, Standing};
+use crate::state::{State, lock};
+use crate::uris;
+
+/// Changes that come together are shown together.
+const SETTLE: Duration = Duration::from_millis(20);
+
+pub(crate) async fn keep(state: Arc<State>) {
+    let mut shown = HashMap::new();
+    let mut status = None;
+    loop {
+        state.changed.notified().await;
+        tokio::time::sleep(SETTLE).await;
+        refresh_hints(&state, &mut shown).await;
+        if state.editor.abilities().podium {
+            refresh_status(&state, &mut status).await;
+        }
+    }
+}
+
+/// Publishes the hints that differ from what the editor shows.
+async fn refresh_hints(state: &State, shown: &mut HashMap<String, Diagnostic>) {
+    let home = state.home();
+    let open: Vec<String> =
+        lock(&state.documents).uris().filter(|uri| uris::is_source(uri, &home)).cloned().collect();
+    let closed: Vec<String> = shown.keys().filter(|uri| !open.contains(uri)).cloned().collect();
+    for uri in closed {
+        shown.remove(&uri);
+        state.editor.publish(&uri, Vec::new()).await;
+    }
+    for uri in open {
+        // While the daemon is away, what was last known stays.
+        let Ok(place) = state.place_of(&uri).await else { continue };
+        let hint = place.as_deref().and_then(hint);
+        if shown.get(&uri) == hint.as_ref() {
+            continue;
+        }
+        match hint.clone() {
+            Some(hint) => shown.insert(uri.clone(), hint),
+            None => shown.remove(&uri),
+        };
+        state.editor.publish(&uri, hint.into_iter().collect()).await;
+    }
+}
+
+/// Says who holds the worktree, on the first line. Times are left out: they would make every refresh a change.
+fn hint(place: &Place) -> Option<Diagnostic> {
+    let (name, claim) = (&place.worktree.name, place.foreign_claim()?);
+    let message = match place.standing {
+        Standing::Dead => {
+            format!("Worktree {name} was claimed by {}, which is gone: it can be taken over", claim.agent_id)
+        }
+        _ => format!("Worktree {name} is claimed by {} since {}", claim.agent_id, claim.since),
+    };
+    Some(Diagnostic {
+        range: Range::new(Position::new(0, 0), Position::new(0, 0)),
+        severity: Some(DiagnosticSeverity::INFORMATION),
+        code: Some(NumberOrString::String("claimed".to_owned())),
+        source: Some("podium".to_owned()),
+        message,
+        ..Default::default()
+    })
+}
+
+async fn refresh_status(state: &State, shown: &mut Option<StatusLine>) {
+    let line = state.status_line(None).await;
+    // The text holds an age; what else is in it is in the other fields.
+    let same =
+        shown.as_ref().is_some_and(|old| StatusLine { text: line.text.clone(), ..old.clone() } == line);
+    if !same {
+        *shown = Some(line.clone());
+        state.editor.announce_custom::<PodiumStatus>(line).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use podium_protocol::{Alive, ClaimInfo, RepoRef, Worktree, WorktreeState};
+
+    fn place(standing: Standing) -> Place {
+        let claim = (standing != Standing::Free).then(|| ClaimInfo {
+            agent_id: "claude-1".into(),
+            host: "h".into(),
+            pid: None,
+            since: "2026-01-01T00:00:00Z".into(),
+            token: 1,
+            alive: Alive::Unknown,
+            session: None,
+        });
+        let worktree = Worktree {
+            id: "w".into(),
+            repo: RepoRef { id: "r".into(), root: "/r".into() },
+            name: "feat-x".into(),
+            path: "/r/feat-x".into(),
+            path_bytes: None,
+            branch: None,
+            kind: "feat".into(),
+            trunk: false,
+            pr: None,
+            claim,
+            status: None,
+            last_commit: None,
+            conflicts_with: vec![],
+            state: WorktreeState::Ready,
+        };
+        Place { worktree, standing }
+    }
+
+    #[test]
+    fn only_somebody_else_s_worktree_has_a_hint() {
+        assert_eq!(hint(&place(Standing::Free)), None);
+        assert_eq!(hint(&place(Standing::Mine)), None);
+        assert!(hint(&place(Standing::Other)).unwrap().message.contains("claimed by claude-1"));
+        assert!(hint(&place(Standing::Dead)).unwrap().message.contains("gone"));
+    }
+}

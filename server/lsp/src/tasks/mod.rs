@@ -1,0 +1,20 @@
+//! Background tasks, one file each. They begin with `initialized` and end with the process.
+
+mod connection;
+mod events;
+mod hints;
+mod housekeeping;
+mod parent;
+
+use std::sync::Arc;
+
+pub(crate) use parent::parent_died;
+
+use crate::state::State;
+
+pub(crate) fn start(state: &Arc<State>) {
+    tokio::spawn(connection::tell(Arc::clone(state)));
+    tokio::spawn(events::listen(Arc::clone(state)));
+    tokio::spawn(hints::keep(Arc::clone(state)));
+    tokio::spawn(housekeeping::tidy(Arc::clone(state)));
+}
