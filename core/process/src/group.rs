@@ -1,0 +1,147 @@
+//! Ending a child together with all it started.
+
+use std::io;
+
+/// A signal that ends processes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum EndSignal {
+    /// Ask.
+    Terminate,
+    /// Force.
+    Kill,
+}
+
+/// The session led by one child. The leader must not have been reaped when a signal is sent: only then its pid, and the
+/// group and session of that number, can not mean somebody else's processes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ProcessGroup {
+    pub(crate) leader: u32,
+    /// Whether the leader itself is asked to end. Not so for `bwrap`: it would take its whole pid namespace with it at
+    /// once, and leave no time to what runs inside.
+    pub(crate) ask_leader: bool,
+}
+
+#[cfg(unix)]
+impl ProcessGroup {
+    /// Sends `signal` to the group and, on Linux, to all descendants, also those that moved to a session of their own.
+    pub(crate) fn signal(&self, signal: EndSignal) -> io::Result<()> {
+        let number = match signal {
+            EndSignal::Terminate => libc::SIGTERM,
+            EndSignal::Kill => libc::SIGKILL,
+        };
+        let whole_group = signal == EndSignal::Kill || self.ask_leader;
+        if whole_group {
+            self.signal_group(number)?;
+        }
+        self.signal_strays(signal, whole_group);
+        Ok(())
+    }
+
+    fn signal_group(&self, signal: libc::c_int) -> io::Result<()> {
+        let Ok(group) = libc::pid_t::try_from(self.leader) else { return Ok(()) };
+        // SAFETY: plain system call; the leader is not reaped yet, so the group is ours.
+        if unsafe { libc::kill(-group, signal) } == 0 {
+            return Ok(());
+        }
+        match io::Error::last_os_error() {
+            // macOS answers EPERM where only zombies are left.
+            error if matches!(error.raw_os_error(), Some(libc::ESRCH | libc::EPERM)) => Ok(()),
+            error => Err(error),
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    fn signal_strays(&self, signal: EndSignal, group_has_it: bool) {
+        // A process may fork while the list is read: look again until nobody new shows up.
+        const ROUNDS: usize = 16;
+        let mut done = std::collections::HashSet::new();
+        for _ in 0..ROUNDS {
+            let new: Vec<_> =
+                linux::members(self.leader).into_iter().filter(|member| done.insert(member.key())).collect();
+            if new.is_empty() {
+                break;
+            }
+            for member in new {
+                // Nobody is asked twice: many programs take a second SIGTERM as "at once".
+                let has_it = group_has_it && member.stat.group == self.leader;
+                if member.pid != self.leader && !has_it {
+                    linux::signal_exactly(member, signal);
+                }
+            }
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn signal_strays(&self, _signal: EndSignal, _group_has_it: bool) {}
+}
+
+#[cfg(not(unix))]
+impl ProcessGroup {
+    pub(crate) fn signal(&self, _signal: EndSignal) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::{collections::HashSet, fs};
+
+    use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+    use super::EndSignal;
+    use crate::identity::platform::{Stat, read_stat};
+
+    #[derive(Debug, Clone, Copy)]
+    pub(super) struct Member {
+        pub(super) pid: u32,
+        pub(super) stat: Stat,
+    }
+
+    impl Member {
+        pub(super) fn key(&self) -> (u32, u64) {
+            (self.pid, self.stat.start_time)
+        }
+    }
+
+    /// Living processes of the leader's group and session, and all their descendants.
+    pub(super) fn members(leader: u32) -> Vec<Member> {
+        let all = living_processes();
+        let mut pids: HashSet<u32> = HashSet::from([leader]);
+        loop {
+            let before = pids.len();
+            for member in &all {
+                let Stat { group, session, parent, .. } = member.stat;
+                if group == leader || session == leader || pids.contains(&parent) {
+                    pids.insert(member.pid);
+                }
+            }
+            if pids.len() == before {
+                break;
+            }
+        }
+        all.into_iter().filter(|member| pids.contains(&member.pid)).collect()
+    }
+
+    fn living_processes() -> Vec<Member> {
+        let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+        entries
+            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok())
+            .filter_map(|pid| Some(Member { pid, stat: read_stat(pid).ok()? }))
+            .filter(|member| !member.stat.dead)
+            .collect()
+    }
+
+    /// Through a pidfd whose start time was checked after opening: a reused pid is never hit.
+    pub(super) fn signal_exactly(member: Member, signal: EndSignal) {
+        let Some(raw) = i32::try_from(member.pid).ok().and_then(Pid::from_raw) else { return };
+        let Ok(fd) = pidfd_open(raw, PidfdFlags::empty()) else { return };
+        if read_stat(member.pid).is_ok_and(|stat| stat.start_time == member.stat.start_time) {
+            let signal = match signal {
+                EndSignal::Terminate => Signal::TERM,
+                EndSignal::Kill => Signal::KILL,
+            };
+            // It may end by itself in between, which is what was wanted.
+            let _ = pidfd_send_signal(&fd, signal);
+        }
+    }
+}
