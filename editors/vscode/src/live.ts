@@ -75,7 +75,8 @@ export class Live implements vscode.Disposable {
         }
       }),
       server.on("podium/event", ({ subscription, event }) => this.took(subscription, event)),
-      server.on("podium/status", (line) => this.learn(line)),
+      // The death of an owner changes how a claim looks without any event of the log.
+      server.on("podium/status", () => this.refresh("worktrees")),
       vscode.workspace.onDidChangeWorkspaceFolders(() => this.refresh("worktrees")),
     );
   }

@@ -115,9 +115,17 @@ export class PodiumServer implements Rpc, vscode.Disposable {
     return this.read(method, params);
   }
 
+  /** Runs one of the server's commands. It takes each for a person's wish, and follows sessions that begin so. */
+  async command<A>(command: string, params: object): Promise<A> {
+    if (this.client === undefined || (this.current !== "running" && this.current !== "asleep")) {
+      throw new Error(unavailable(this.current));
+    }
+    return this.client.sendRequest<A>("workspace/executeCommand", { command, arguments: [params] });
+  }
+
   /** Brings a daemon back that was stopped on purpose. A command is what the server takes for a person's wish. */
   async wake(): Promise<void> {
-    await this.client?.sendRequest("workspace/executeCommand", { command: "podium.status", arguments: [{}] });
+    await this.command("podium.status", {});
     if (this.current === "asleep") {
       this.become("running");
     }
@@ -222,10 +230,10 @@ export class PodiumServer implements Rpc, vscode.Disposable {
   }
 
   private received(name: NotificationName, params: unknown): void {
-    if (name === "podium/daemon/stopping" && (params as Notifications["podium/daemon/stopping"]).reason === "deliberate") {
+    if (this.current === "running" && isSignOfStop(name, params)) {
       this.become("asleep");
     } else if (this.current === "asleep" && isSignOfDaemon(name, params)) {
-      // Somebody else started a daemon, and the server found it.
+      // It was started by somebody, and the server found it.
       this.become("running");
     }
     this.notified.fire({ name, params });
@@ -273,8 +281,18 @@ export class PodiumServer implements Rpc, vscode.Disposable {
   }
 }
 
+/** How the server's status line tells that there is no daemon, in distinction to no repository. */
+const NO_DAEMON = "Podium: no daemon";
+
+function isSignOfStop(name: NotificationName, params: unknown): boolean {
+  if (name === "podium/status") {
+    return (params as Notifications["podium/status"]).text === NO_DAEMON;
+  }
+  return name === "podium/daemon/stopping" && (params as Notifications["podium/daemon/stopping"]).reason === "deliberate";
+}
+
 function isSignOfDaemon(name: NotificationName, params: unknown): boolean {
-  return name === "podium/event" || (name === "podium/status" && (params as Notifications["podium/status"]).state !== "off");
+  return name === "podium/event" || (name === "podium/status" && (params as Notifications["podium/status"]).text !== NO_DAEMON);
 }
 
 function unavailable(state: ServerState): string {

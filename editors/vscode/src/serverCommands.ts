@@ -1,6 +1,7 @@
 /**
  * Commands of the language server, as its code actions and lenses call them. The language client registers them under
- * their own names (`podium.session.start`, ...); here their answers become something to see.
+ * their own names (`podium.session.start`, ...); here their answers become something to see, and what the server must ask
+ * for in a scratch document is asked for in an input box.
  */
 
 import * as vscode from "vscode";
@@ -10,7 +11,13 @@ import { openWorktree } from "./commands/openWorktree";
 import { follow } from "./commands/sessions";
 import type { Worktree } from "./protocol";
 
-const SESSION_COMMANDS: ReadonlySet<string> = new Set(["podium.session.start", "podium.session.resume"]);
+const START = "podium.session.start";
+const ASK = "podium.ask";
+const SESSION_COMMANDS: ReadonlySet<string> = new Set([START, "podium.session.resume"]);
+/** Their answers are opened here, as folder and as live document; the server would open plain files. */
+const OPENED_HERE: ReadonlySet<string> = new Set(["podium.worktree.switch", "podium.session.show"]);
+
+type Fields = Record<string, unknown>;
 
 export async function runServerCommand(
   context: CommandContext | undefined,
@@ -21,26 +28,57 @@ export async function runServerCommand(
   if (context === undefined) {
     return run(command, args);
   }
+  const fields = args.length === 1 && isFields(args[0]) ? args[0] : undefined;
+  if (command === ASK) {
+    return ask(context, fields ?? {}, run);
+  }
+  const opened = fields !== undefined && OPENED_HERE.has(command);
   try {
     // Not through `run`: that turns a typed error into a bare message before it gets here.
-    const answer: unknown = await context.server.languageClient?.sendRequest("workspace/executeCommand", { command, arguments: args });
-    await present(context, command, answer);
+    const answer: unknown = await context.server.languageClient?.sendRequest("workspace/executeCommand", {
+      command,
+      arguments: opened ? [{ ...fields, open: false }] : args,
+    });
+    if (isFields(answer)) {
+      await present(context, command, answer, opened);
+    }
     return answer;
   } catch (error) {
-    await tellFailure(context, error);
+    if (fields === undefined || fields["interactive"] === true) {
+      // The server has told it already: it knows that a person called.
+      context.log.error(error instanceof Error ? error : String(error));
+    } else {
+      await tellFailure(context, error);
+    }
     return undefined;
   }
 }
 
-async function present(context: CommandContext, command: string, answer: unknown): Promise<void> {
-  if (typeof answer !== "object" || answer === null) {
-    return;
+async function ask(context: CommandContext, fields: Fields, run: ExecuteCommandSignature): Promise<unknown> {
+  const question = await vscode.window.showInputBox({
+    title: "Ask about the Selection",
+    prompt: "What do you want to know?",
+    ignoreFocusOut: true,
+    validateInput: (value) => (value.trim() === "" ? "Ask something" : undefined),
+  });
+  if (question === undefined) {
+    return undefined;
   }
-  if (SESSION_COMMANDS.has(command) && "id" in answer && typeof answer.id === "string") {
-    await follow(context, { id: answer.id });
-  } else if (command === "podium.worktree.switch" && "worktree" in answer) {
-    await openWorktree(context, answer.worktree as Worktree, "setting");
-  } else if (command === "podium.session.show" && "id" in answer && typeof answer.id === "string") {
-    void vscode.commands.executeCommand("podium.ui.session.open", { session: answer });
+  const lead = typeof fields["prompt"] === "string" ? fields["prompt"] : "";
+  return runServerCommand(context, START, [{ ...fields, prompt: lead + question }], run);
+}
+
+async function present(context: CommandContext, command: string, answer: Fields, opened: boolean): Promise<void> {
+  const { id, worktree } = answer;
+  if (SESSION_COMMANDS.has(command) && typeof id === "string") {
+    await follow(context, { id });
+  } else if (opened && isFields(worktree)) {
+    await openWorktree(context, worktree as unknown as Worktree, "setting");
+  } else if (opened && typeof id === "string") {
+    await context.sessions.show(id, false);
   }
+}
+
+function isFields(value: unknown): value is Fields {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -1,5 +1,5 @@
 // VS Code's server on a loopback port of its own, with the extension installed and its own user folder.
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { createWriteStream, mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 
@@ -36,11 +36,20 @@ export async function startCodeServer({ node, entry, vsix, folder, env, settings
   const server = spawnGroup(node, [...shared, ...quiet, "--bind-addr", "127.0.0.1:0"], env, path.join(folder, "server.log"));
   const stop = () => stopGroup(server);
   try {
-    return { url: await listening(server), stop };
+    return { url: await listening(server), stop, languageServers: () => languageServers(server.pid) };
   } catch (error) {
     await stop();
     throw error;
   }
+}
+
+/** Process ids of the `podium lsp` that the extension started: those of the server's own process group. */
+function languageServers(group) {
+  const rows = execFileSync("ps", ["-A", "-o", "pid=,pgid=,args="], { encoding: "utf8" }).split("\n");
+  return rows
+    .map((row) => /^\s*(\d+)\s+(\d+)\s+(.*)$/.exec(row))
+    .filter((row) => row !== null && Number(row[2]) === group && /podium(\.mjs)? lsp$/.test(row[3]))
+    .map((row) => Number(row[1]));
 }
 
 function spawnGroup(node, args, env, log) {

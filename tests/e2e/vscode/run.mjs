@@ -47,7 +47,7 @@ async function main() {
 }
 
 async function drive() {
-  const workbench = await step("start", async () => {
+  const started = await step("start", async () => {
     const server = await startCodeServer({
       node: options.node,
       entry: options.codeServerEntry,
@@ -58,9 +58,9 @@ async function drive() {
       settings: options.settings ?? {},
     });
     cleanups.push(server.stop);
-    return { workbench: await openBrowser(server.url), url: server.url };
+    return { workbench: await openBrowser(server.url), url: server.url, languageServers: server.languageServers };
   });
-  await scenario({ ...workbench, step, run, options });
+  await scenario({ ...started, step, run, options });
 }
 
 async function openBrowser(url) {

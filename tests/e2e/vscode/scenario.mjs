@@ -4,7 +4,9 @@ import { execFileSync, spawn } from "node:child_process";
 
 const AGENT = "claude-1";
 
-export async function scenario({ workbench, url, step, run, options }) {
+const PROMPT = "Explain what a greeting is, in a few sentences.";
+
+export async function scenario({ workbench, url, languageServers, step, run, options }) {
   const { worktree } = await step("worktree", () => run("imi", ["feat", "demo", "--json"]));
   const { name, path } = worktree;
   const file = options.file ?? execFileSync("git", ["ls-files"], { cwd: path, encoding: "utf8", env: options.env }).split("\n")[0];
@@ -52,13 +54,28 @@ export async function scenario({ workbench, url, step, run, options }) {
     return workbench.claim(new RegExp(`${name}: mine`));
   });
 
-  await session({ workbench, step, run, options });
+  const killServer = async () => {
+    const [server] = languageServers();
+    assert.ok(server, "the extension started a language server");
+    process.kill(server, "SIGKILL");
+    return `language server ${server}`;
+  };
+  await session({ workbench, step, run, options, name: "session", prompt: options.prompt ?? PROMPT, kill: killServer });
+  if (options.killDaemon) {
+    const killDaemon = async () => {
+      const { pid } = await run("podium", ["status", "--json"]);
+      process.kill(pid, "SIGKILL");
+      return `daemon ${pid}`;
+    };
+    await session({ workbench, step, run, options, name: "session-daemon", prompt: `Again: ${options.prompt ?? PROMPT}`, kill: killDaemon });
+  }
   await codeAction({ workbench, step, file });
 }
 
-async function session({ workbench, step, run, options }) {
-  const prompt = options.prompt ?? "Explain what a greeting is, in a few sentences.";
-  await step("session-asked", async () => {
+/** A session from the command palette to its end, with something killed in mid-answer. */
+async function session({ workbench, step, run, options, name, prompt, kill }) {
+  const limit = options.answerLimitMs ?? 180_000;
+  await step(`${name}-asked`, async () => {
     await workbench.command("Podium: Start Session…");
     await workbench.choose(options.provider ?? "local");
     await workbench.answer("What shall the agent do", prompt);
@@ -69,28 +86,33 @@ async function session({ workbench, step, run, options }) {
     });
   });
 
-  await step("session-streams", async () => {
+  await step(`${name}-streams`, async () => {
     const lengths = new Set();
     await workbench.until("the answer grows while it is in progress", async (seen) => {
       const text = await workbench.visibleText();
       seen(text);
       if (/in progress/.test(text)) lengths.add(text.length);
       return lengths.size >= 4 || /completed/.test(text);
-    }, options.answerLimitMs ?? 180_000);
-    // A few different lengths while it was in progress: it was streamed, and not shown at its end.
+    }, limit);
+    // Several lengths while it was in progress: it was streamed, and not shown at its end.
     assert.ok(lengths.size >= 3, `the document grew in ${lengths.size} steps`);
     return `${lengths.size} lengths seen`;
   });
 
-  await step("session-ends", async () => {
-    await workbench.until("the document scrolled along and tells how the session ended", async (seen) => {
+  await step(`${name}-killed-in-mid-answer`, async () => {
+    const killed = await kill();
+    assert.doesNotMatch(await workbench.visibleText(), /completed/, "it was in mid-answer");
+    return killed;
+  });
+
+  await step(`${name}-ends`, () =>
+    workbench.until("the document scrolled along and tells how the session ended", async (seen) => {
       const text = await workbench.visibleText();
       seen(text);
       return /completed/.test(text) && /jelmore sessions resume/.test(text);
-    }, options.answerLimitMs ?? 180_000);
-  });
+    }, limit));
 
-  await step("session-text", async () => {
+  await step(`${name}-text`, async () => {
     const text = await workbench.documentText();
     const id = /jelmore sessions resume ([0-9a-f-]+)/.exec(text)?.[1];
     assert.ok(id, "the document names the session");
@@ -102,7 +124,7 @@ async function session({ workbench, step, run, options }) {
     return `${joined.length} characters`;
   });
 
-  await step("session-list", () => workbench.row("Sessions", new RegExp(`^${prompt.slice(0, 20)}`)));
+  await step(`${name}-list`, () => workbench.row("Sessions", new RegExp(`^${prompt.slice(0, 20)}`)));
 }
 
 async function codeAction({ workbench, step, file }) {
@@ -123,5 +145,6 @@ async function codeAction({ workbench, step, file }) {
       seen(text);
       return /cancelled/.test(text);
     });
+    await workbench.lens("Resume");
   });
 }

@@ -137,6 +137,11 @@ export class Workbench {
     return (await lines.count()) === 0 ? "" : (await lines.first().innerText()).replace(/\s+/g, " ");
   }
 
+  /** Waits for a code lens of the editor in front. */
+  lens(title) {
+    return this.page.locator(".editor-group-container.active .codelens-decoration", { hasText: title }).first().waitFor();
+  }
+
   activeTab() {
     return this.page.locator(".editor-group-container.active .tab.active").first().getAttribute("aria-label");
   }

@@ -1,7 +1,7 @@
 /** Start, open, resume and cancel sessions. */
 
 import * as vscode from "vscode";
-import type { ProviderInfo, SessionContext, SessionInfo, SessionStarted } from "../protocol";
+import type { ProviderInfo, SessionContext, SessionInfo, SessionStarted, SessionStartParams } from "../protocol";
 import { isOver, isUnfinished, sessionRow } from "../text/session";
 import { shortened } from "../text/markdown";
 import { agent, here, repository, worktreeArgument, type CommandContext, type CommandTable } from "./context";
@@ -41,14 +41,14 @@ async function start(context: CommandContext, argument: unknown): Promise<void> 
   }
   const worktree = worktreeArgument(argument) ?? here(context);
   const place = worktree === undefined ? at : { repo: worktree.path, worktree: worktree.name };
-  const started = await context.server.act("podium/session/start", {
+  const params: SessionStartParams = {
     ...place,
     ...agent(),
     provider: provider.name,
     prompt,
     ...(about === undefined ? {} : { context: about }),
-  });
-  await follow(context, started);
+  };
+  await follow(context, await context.server.command<SessionStarted>("podium.session.start", params));
 }
 
 /** Opens the document of a session that began or goes on. */
@@ -122,7 +122,7 @@ async function resume(context: CommandContext, argument: unknown): Promise<void>
   }
   const turn = isUnfinished(session.status) ? {} : await nextTurn(session);
   if (turn !== undefined) {
-    await follow(context, await context.server.act("podium/session/resume", { id: session.id, ...turn }));
+    await follow(context, await context.server.command<SessionStarted>("podium.session.resume", { id: session.id, ...turn }));
   }
 }
 

@@ -1,6 +1,6 @@
 // The language server's side of the extension's conversation.
 import { fileURLToPath } from "node:url";
-import { attach, cancel, listSessions, resume, start } from "./sessions.mjs";
+import { attach, cancel, goOn, listSessions, resume, start } from "./sessions.mjs";
 import { connect } from "./wire.mjs";
 import { change, claim, createWorktree, load, me, onChange, Refused, release, worktrees } from "./world.mjs";
 
@@ -149,6 +149,7 @@ export function serve() {
     }
   });
   onChange(pump);
+  goOn();
   // The real daemon is told when an owner ends; here somebody has to look.
   setInterval(pump, 300);
 }

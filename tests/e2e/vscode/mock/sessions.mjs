@@ -70,8 +70,16 @@ function add(session, kind, text, final) {
   session.items.push({ seq: session.lastSeq, kind, text, time: new Date().toISOString(), ...(final ? { final } : {}) });
 }
 
+/** Goes on with what an earlier process was saying when it died. */
+export function goOn() {
+  for (const { id, status } of Object.values(load().sessions)) {
+    if (status === "in_progress") speak(id);
+  }
+}
+
 function speak(id) {
-  const pieces = ANSWER.match(/\s*\S+/g);
+  const said = load().sessions[id].items.filter((item) => item.kind === "text").length;
+  const pieces = ANSWER.match(/\s*\S+|\s+$/g).slice(said);
   const timer = setInterval(() => {
     const more = change((state) => {
       const session = state.sessions[id];

@@ -1,0 +1,99 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { artifactFileName, artifactRow, sizeWords } from "../src/text/artifact";
+import { progressWords, questionRow, sessionRow, usageWords } from "../src/text/session";
+import { containing, inOrder, worktreeRow } from "../src/text/worktree";
+import { claim, ME, now, own, question, session, worktree } from "./samples";
+
+test("a worktree's row tells owner and changes in short", () => {
+  const status = { staged: 1, modified: 3, untracked: 2, conflicted: 1, ahead: 2, behind: 4, inProgress: "cherry_pick" };
+  const row = worktreeRow(worktree({ claim: claim(), status }), own, true, now);
+  assert.equal(row.description, "here · claude-1 since 14:02 · ↑2 ↓4 +1 ~3 ?2 !1 cherry-pick");
+  assert.equal(row.icon, "lock");
+  assert.equal(row.context, "worktree ready held removable here");
+});
+
+test("a free and clean worktree has nothing to tell", () => {
+  const row = worktreeRow(worktree(), own, false, now);
+  assert.equal(row.description, "");
+  assert.equal(row.context, "worktree ready free removable");
+});
+
+test("mine, dead, trunk and missing worktrees look different", () => {
+  const look = (change: Parameters<typeof worktree>[0]) => {
+    const { icon, description, context } = worktreeRow(worktree(change), own, false, now);
+    return [icon, description, context];
+  };
+  assert.deepEqual(look({ claim: claim({ agentId: ME }) }), ["pass-filled", "mine", "worktree ready held removable"]);
+  assert.deepEqual(look({ claim: claim({ alive: false }) }), ["warning", "claude-1 is dead", "worktree ready held removable"]);
+  assert.deepEqual(look({ trunk: true }), ["git-branch", "", "worktree ready free"]);
+  assert.deepEqual(look({ state: "missing", status: null }), ["question", "folder is gone", "worktree missing free removable"]);
+});
+
+test("an owner whose life cannot be proven is not called dead", () => {
+  assert.equal(worktreeRow(worktree({ claim: claim({ alive: "unknown" }) }), own, false, now).icon, "lock");
+});
+
+test("trunk comes first, then what is mine, then by name", () => {
+  const names = inOrder(
+    [
+      worktree({ name: "b" }),
+      worktree({ name: "z", claim: claim({ agentId: ME }) }),
+      worktree({ name: "a" }),
+      worktree({ name: "trunk-main", trunk: true }),
+    ],
+    own,
+  ).map((one) => one.name);
+  assert.deepEqual(names, ["trunk-main", "z", "a", "b"]);
+});
+
+test("a file belongs to the innermost worktree around it", () => {
+  const outer = worktree({ id: "outer", path: "/code/app" });
+  const inner = worktree({ id: "inner", path: "/code/app/trees/x" });
+  assert.equal(containing("/code/app/trees/x/src/a.rs", [outer, inner])?.id, "inner");
+  assert.equal(containing("/code/app/src/a.rs", [inner, outer])?.id, "outer");
+  assert.equal(containing("/code/app", [outer])?.id, "outer");
+  assert.equal(containing("/code/app2/a.rs", [outer, inner]), undefined);
+});
+
+test("markdown in names is shown and not obeyed", () => {
+  const row = worktreeRow(worktree({ name: "feat-[x](command:evil)" }), own, false, now);
+  assert.ok(row.tooltip.includes("\\[x\\]\\(command:evil\\)"), row.tooltip);
+});
+
+test("a session's row tells where, with whom and how it stands", () => {
+  assert.equal(sessionRow(session(), now).description, "feat-x · local · in progress");
+  assert.equal(sessionRow(session({ status: "completed" }), now).description, "feat-x · local · 15:00");
+  assert.equal(sessionRow(session({ status: "interrupted", worktree: null }), now).description, "local · interrupted");
+  assert.equal(sessionRow(session(), now).context, "session running in_progress");
+  assert.equal(sessionRow(session({ status: "parked" }), now).context, "session over parked");
+  assert.equal(sessionRow(session({ title: "" }), now).label, "Session 0192f0c4");
+});
+
+test("usage and progress read as sentences", () => {
+  assert.equal(usageWords({ inputTokens: 12, outputTokens: 34, costUsd: 0 }), "12 tokens in, 34 out");
+  assert.equal(usageWords({ inputTokens: 12, outputTokens: 34, costUsd: 0.0123 }), "12 tokens in, 34 out, $0.0123");
+  assert.equal(progressWords({ phase: "loading_model", done: 1, total: 3 }), "loading the model, 33%");
+  assert.equal(progressWords({ phase: "some_thing", done: 1, total: 0 }), "some thing");
+});
+
+test("a question's row has one line however long it is", () => {
+  const row = questionRow(question({ question: `a\nb ${"c".repeat(200)}` }), now);
+  assert.ok(!row.label.includes("\n"));
+  assert.equal([...row.label].length, 80);
+});
+
+test("an artifact's row shows the match, or kind, size and time", () => {
+  const stored = { id: "0192f0c4-1", title: "Notes", kind: "docs", mediaType: "text/markdown", bytes: 3482, hash: "", session: null, worktree: null, createdAt: now.toISOString() };
+  assert.equal(artifactRow(stored, now).description, "docs · 3.4 KiB · 15:00");
+  assert.equal(artifactRow({ ...stored, score: 1, snippet: "say   hello" }, now).description, "say hello");
+  assert.equal(sizeWords(12), "12 B");
+});
+
+test("an artifact's file name makes the editor colour it, and stays a file name", () => {
+  const named = (title: string, mediaType: string) => artifactFileName({ title, mediaType, id: "0192f0c4-1" });
+  assert.equal(named("Notes", "text/markdown; charset=utf-8"), "Notes.md");
+  assert.equal(named("greet.rs", "text/plain"), "greet.rs");
+  assert.equal(named("a/b\\c?d#e", "text/plain"), "a b c d e.txt");
+  assert.equal(named("", "application/octet-stream"), "0192f0c4.txt");
+});
