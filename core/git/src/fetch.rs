@@ -29,6 +29,11 @@ impl Repo {
     /// # Errors
     /// `Offline`, `Auth`, `NoSuchRemoteRef`, `Timeout`, `QueueBusy`.
     pub fn fetch(&self, fetch: &Fetch) -> Result<()> {
+        // Git would take any other word for a path or a URL.
+        if !self.remotes()?.contains(&fetch.remote) {
+            let (remote, detail) = (fetch.remote.clone(), "it is not configured".to_owned());
+            return Err(GitError::NoSuchRemoteRef { remote, detail });
+        }
         let started = std::time::Instant::now();
         let _turn = RepoLock::acquire_lane(self.common_dir(), Lane::Fetches, fetch.timeout)?;
         let mut command = self.place().change();

@@ -20,7 +20,7 @@ fn every_place_in_a_repository_leads_to_the_same_one() {
         assert_eq!((&other, other.root()), (&repo, repo.root()), "{inside:?}");
     }
     let here = lab.open(&linked).here().unwrap().clone();
-    assert_eq!((here.path, here.git_dir), (linked, path.join(".git/worktrees/linked tree")));
+    assert_eq!((here.path, here.git_dir), (linked, path.join(".git/worktrees/linked-tree")));
     let stored = Repo::open(&lab.git, repo.common_dir(), None).unwrap();
     assert_eq!((&stored, stored.root()), (&repo, repo.root()));
 }

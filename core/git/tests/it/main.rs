@@ -1,3 +1,5 @@
+#![expect(clippy::unwrap_used, reason = "helpers of tests, outside of test functions")]
+
 mod changes;
 mod discovery;
 mod names;

@@ -5,7 +5,8 @@ use proptest::prelude::*;
 fn hostile_names_are_refused_for_the_right_reason() {
     let long = "x".repeat(300);
     let huge = "x".repeat(1 << 20);
-    let cases: &[(&str, fn(&NameError) -> bool)] = &[
+    type Expected = fn(&NameError) -> bool;
+    let cases: &[(&str, Expected)] = &[
         ("", |e| matches!(e, NameError::Empty)),
         ("   ", |e| matches!(e, NameError::Empty)),
         (&long, |e| matches!(e, NameError::TooLong(300))),
