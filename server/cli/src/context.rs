@@ -184,7 +184,7 @@ mod tests {
         use std::os::unix::ffi::OsStrExt;
         let bytes = b"/tmp/\xff".to_vec();
         let selector = selector_of(Path::new(std::ffi::OsStr::from_bytes(&bytes)));
-        assert_eq!((selector.repo, selector.repo_bytes.clone()), (None, Some(bytes.clone())));
+        assert_eq!((selector.repo, selector.repo_bytes), (None, Some(bytes.clone())));
         assert_eq!(path_bytes(&wire_path("/tmp/?", Some(&bytes))), bytes);
     }
 

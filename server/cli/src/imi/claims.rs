@@ -6,7 +6,7 @@ use podium_protocol::{
     ClaimStanding, ClaimVerified, ClaimVerify, ClaimVerifyParams, RepoSelector,
 };
 
-use super::args::{ClaimArgs, HeartbeatArgs, ReleaseArgs, VerifyArgs};
+use super::args::{ClaimArgs, HeartbeatArgs, ImiCommand, ReleaseArgs, VerifyArgs};
 use super::{folder_name, render};
 use crate::context::Context;
 use crate::output::{Ending, Failure, usage};
@@ -48,9 +48,18 @@ pub(super) async fn release(context: &Context, at: RepoSelector, args: ReleaseAr
 const VERIFY_ERROR: u8 = 2;
 
 pub(super) async fn verify_lock(context: &Context, at: RepoSelector, args: VerifyArgs) -> Ending {
-    match verify(context, at, args).await {
-        Err(Failure::Wire(error)) => Err(Failure::Coded(error, VERIFY_ERROR)),
-        ending => ending,
+    verify(context, at, args).await.map_err(cannot_tell)
+}
+
+/// A failure before the command is reached, with the exit code that the command gives it.
+pub(super) fn with_own_code(command: &ImiCommand, failure: Failure) -> Failure {
+    if matches!(command, ImiCommand::VerifyLock(_)) { cannot_tell(failure) } else { failure }
+}
+
+fn cannot_tell(failure: Failure) -> Failure {
+    match failure {
+        Failure::Wire(error) => Failure::Coded(error, VERIFY_ERROR),
+        failure => failure,
     }
 }
 

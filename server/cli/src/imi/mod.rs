@@ -22,7 +22,10 @@ pub async fn run(context: &Context, args: ImiArgs) -> Ending {
         ImiCommand::Completions(shell) => return completions::print::<ImiCli>(&context.output, "imi", shell),
         _ => {}
     }
-    let at = repo_selector(args.repo.as_deref())?;
+    let at = match repo_selector(args.repo.as_deref()) {
+        Ok(at) => at,
+        Err(failure) => return Err(claims::with_own_code(&args.command, failure)),
+    };
     match args.command {
         ImiCommand::Feat(create) => worktrees::create(context, at, "feat", create).await,
         ImiCommand::Fix(create) => worktrees::create(context, at, "fix", create).await,

@@ -1,1 +1,135 @@
-fn main() {}
+//! `podium`: the daemon, the language server, and what keeps both well.
+
+mod args;
+mod artifacts;
+mod config;
+mod daemon;
+mod editors;
+mod events;
+mod health;
+mod language_server;
+mod logs;
+mod models;
+mod setup;
+mod try_out;
+mod uninstall;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use podium_cli::context::{Context, block_on};
+use podium_cli::output::{Ending, Output};
+use podium_cli::parse::parse;
+use podium_cli::{completions, imi, jelmore};
+
+use args::{Command, DaemonCommand, PodiumCli};
+
+fn main() -> ExitCode {
+    // Before anything that was compiled for a newer processor runs.
+    if let Err(message) = podium_models::cpu::supported() {
+        let _ = writeln!(std::io::stderr(), "error: {message}");
+        return ExitCode::FAILURE;
+    }
+    let cli = match parse::<PodiumCli>(std::env::args_os().collect()) {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
+    run(cli)
+}
+
+fn run(cli: PodiumCli) -> ExitCode {
+    let output = output_for(&cli.command, Output::from_process(cli.output.json));
+    match cli.command {
+        // Both own their process: runtime, signals, streams.
+        Command::Daemon(daemon) if daemon.command.is_none() && daemon.foreground => {
+            daemon::foreground(output)
+        }
+        Command::Lsp(_) => language_server::run(output),
+        command => {
+            let context = Context::from_process("podium", output);
+            output.end(block_on(dispatch(&context, command)))
+        }
+    }
+}
+
+/// Commands that stream also fail in lines.
+fn output_for(command: &Command, output: Output) -> Output {
+    match command {
+        Command::Jelmore(args) => jelmore::output_for(&args.command, output),
+        Command::Events(_) => output.streaming(),
+        Command::Daemon(args) if matches!(args.command, Some(DaemonCommand::Logs(_))) => output.streaming(),
+        _ => output,
+    }
+}
+
+async fn dispatch(context: &Context, command: Command) -> Ending {
+    match command {
+        Command::Daemon(args) => daemon::run(context, args.command).await,
+        Command::Status => daemon::status(context).await,
+        Command::Doctor => health::doctor(context).await,
+        Command::Config(command) => config::run(context, command).await,
+        Command::Models(command) => models::run(context, command).await,
+        Command::Artifacts(command) => artifacts::run(context, command).await,
+        Command::Events(command) => events::run(context, command).await,
+        Command::Setup(args) => setup::run(context, &args),
+        Command::Uninstall(args) => uninstall::run(context, args).await,
+        Command::Try(args) => try_out::run(context, args).await,
+        Command::Completions(shell) => completions::print::<PodiumCli>(&context.output, "podium", &shell),
+        Command::Imi(args) => imi::run(context, args).await,
+        Command::Jelmore(args) => jelmore::run(context, args).await,
+        // Answered by `run`, which gives it the whole process.
+        Command::Lsp(_) => Ok(0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::{CommandFactory, Parser};
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        PodiumCli::command().debug_assert();
+        imi::ImiCli::command().debug_assert();
+        jelmore::JelmoreCli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_other_command_lines_pass_through() {
+        let cli =
+            PodiumCli::try_parse_from(["podium", "imi", "claim", "feat-x", "--agent-id", "a", "--json"])
+                .unwrap();
+        assert!(cli.output.json && matches!(cli.command, Command::Imi(_)));
+        let cli = PodiumCli::try_parse_from(["podium", "--json", "jelmore", "sessions", "list"]).unwrap();
+        assert!(cli.output.json && matches!(cli.command, Command::Jelmore(_)));
+    }
+
+    fn help(mut command: clap::Command, prefix: &str, out: &mut String) {
+        let name = format!("{prefix}{}", command.get_name());
+        *out += &format!("## {name}\n{}\n", command.render_help());
+        for sub in command.get_subcommands().cloned().collect::<Vec<_>>() {
+            if !matches!(sub.get_name(), "imi" | "jelmore") {
+                help(sub, &format!("{name} "), out);
+            }
+        }
+    }
+
+    fn help_of<C: CommandFactory>() -> String {
+        let mut text = String::new();
+        let mut command = C::command().term_width(100);
+        command.build();
+        help(command, "", &mut text);
+        text
+    }
+
+    #[test]
+    fn help_reads_well_and_has_examples() {
+        for (name, text) in [
+            ("help_podium", help_of::<PodiumCli>()),
+            ("help_imi", help_of::<imi::ImiCli>()),
+            ("help_jelmore", help_of::<jelmore::JelmoreCli>()),
+        ] {
+            insta::assert_snapshot!(name, text);
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! The binaries from outside, without a daemon: arguments, envelopes, exit codes, set-up.
+
+mod bed;
+mod envelopes;
+mod scripts;
+mod setup;
