@@ -8,7 +8,7 @@ test("a typed error keeps its kind, hints and owner", () => {
   const data = { kind: "conflict", message: "feat-x is held", hints: ["wait", 3], owner };
   const error = wireError(Object.assign(new Error("other"), { code: -32003, data }));
   assert.deepEqual(error, { kind: "conflict", message: "feat-x is held", hints: ["wait"], owner });
-  assert.equal(errorText(error), "feat-x is held. wait.");
+  assert.equal(errorText(error), "feat-x is held. What helps: wait.");
 });
 
 test("whatever else is thrown becomes an internal error", () => {

@@ -30,7 +30,7 @@ async function acquire(context: CommandContext, argument: unknown): Promise<void
     if (error.kind !== "conflict" || error.owner === undefined || error.owner === null) {
       throw thrown;
     }
-    const detail = `${ownerFacts(error.owner, new Date()).join("\n")}\n\nWhoever works there will be refused from then on.`;
+    const detail = `${ownerFacts(error.owner, new Date()).slice(1).join("\n")}\n\nWhoever works there will be refused from then on.`;
     if (await confirmed(`${worktree.name} is held by ${heldBy(error.owner, new Date())}`, detail, "Take It Over")) {
       await acquireNow(context, worktree, true);
     }

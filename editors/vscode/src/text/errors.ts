@@ -18,10 +18,15 @@ export function wireError(thrown: unknown): WireError {
   return { kind, message: text, hints, ...owner };
 }
 
-/** Message and what to do next, as one text for a message box. */
+/** Message and what to do next, as one text for a message box. Nothing is capitalised: a sentence may begin with a name. */
 export function errorText(error: WireError): string {
-  const sentences = [error.message, ...error.hints.slice(0, 2)].map((text) => text.trim()).filter((text) => text !== "");
-  return sentences.map((text) => (/[.!?)`]$/.test(text) ? text : `${text}.`)).join(" ");
+  const hints = error.hints.slice(0, 2).map(bare).filter((hint) => hint !== "");
+  const message = `${bare(error.message)}.`;
+  return hints.length === 0 ? message : `${message} What helps: ${hints.join("; or ")}.`;
+}
+
+function bare(text: string): string {
+  return text.trim().replace(/\.$/, "");
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -2,7 +2,7 @@
 import { fileURLToPath } from "node:url";
 import { attach, cancel, goOn, listSessions, resume, start } from "./sessions.mjs";
 import { connect } from "./wire.mjs";
-import { change, claim, createWorktree, load, me, onChange, Refused, release, worktrees } from "./world.mjs";
+import { change, claim, createWorktree, load, me, onChange, Refused, release, removeWorktree, undoRemove, worktrees } from "./world.mjs";
 
 const COMMANDS = ["podium.session.start", "podium.session.resume", "podium.worktree.switch", "podium.status"];
 
@@ -80,6 +80,8 @@ export function serve() {
     "podium/worktree/list": (params) => ({ worktrees: worktrees(dirOf(folderOf(params))) }),
     "podium/worktree/create": (params) => createWorktree(dirOf(folderOf(params)), params.type, params.name, params.agentId),
     "podium/worktree/switch": (params) => ({ worktree: named(params, params.name) }),
+    "podium/worktree/remove": (params) => removeWorktree(named(params, params.name), params.force),
+    "podium/worktree/undo": (params) => undoRemove(dirOf(folderOf(params)), params.id),
     "podium/claim/acquire": (params) => claim(named(params, params.worktree).name, params.agentId ?? me, params.force),
     "podium/claim/release": (params) => release(named(params, params.worktree).name),
     "podium/session/list": () => ({ sessions: listSessions() }),

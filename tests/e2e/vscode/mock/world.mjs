@@ -61,6 +61,7 @@ export function worktrees(folder) {
   return git(root, "worktree", "list", "--porcelain")
     .split("\n\n")
     .filter((block) => block.trim() !== "")
+    .filter((block) => !block.startsWith(`worktree ${home}/`))
     .map((block) => worktree(root, Object.fromEntries(block.split("\n").map((line) => line.split(/ (.*)/s))), claims));
 }
 
@@ -116,6 +117,27 @@ export function createWorktree(folder, type, name, agentId) {
   }
   if (agentId) claim(full, agentId, false);
   return { worktree: worktrees(folder).find((one) => one.name === full), elapsedMs: 12.5, fromSpare: false, created: known === undefined, notes: [] };
+}
+
+export function removeWorktree({ name, path: at, repo, status: found }, force) {
+  if (!force && found.modified + found.untracked > 0) {
+    throw new Refused("conflict", `${name} has changes that no commit holds`, { hints: ["commit them first"] });
+  }
+  git(repo.root, "worktree", "move", "--force", at, path.join(home, name));
+  change((state, log) => {
+    delete state.claims[name];
+    state.removed = { name, at, root: repo.root };
+    log("worktree.removed", { name });
+  });
+  return { name, undo: `undo-${name}`, branchDeleted: true, undoUntil: new Date().toISOString() };
+}
+
+export function undoRemove(folder) {
+  const { removed } = load();
+  if (!removed) throw new Refused("not_found", "nothing was removed");
+  git(removed.root, "worktree", "move", path.join(home, removed.name), removed.at);
+  change((_, log) => log("worktree.created", { name: removed.name }));
+  return { undo: `undo-${removed.name}`, worktree: worktrees(folder).find((one) => one.name === removed.name) };
 }
 
 export function claim(name, agentId, force, pid) {
