@@ -47,6 +47,14 @@ impl Live {
         Ok(changed)
     }
 
+    /// Whether the layers as they are now could be taken over.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn check(&self) -> Result<(), ConfigError> {
+        Config::load(&self.layers).map(drop)
+    }
+
     /// Settings for one project: these layers with the project's file above the user's.
     ///
     /// # Errors

@@ -1,0 +1,66 @@
+//! What can go wrong with sessions.
+
+use podium_artifacts::ArtifactError;
+use podium_protocol::{SessionStatus, WireError};
+use podium_store::StoreError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    #[error("there is no session `{0}`")]
+    NotFound(String),
+    #[error("there is no session to go on with here")]
+    NothingToContinue,
+    #[error("a session `{0}` exists already")]
+    Exists(String),
+    #[error("session `{0}` is running")]
+    Running(String),
+    #[error("session `{id}` is {}", .status.as_str())]
+    Over { id: String, status: SessionStatus },
+    #[error("{0}")]
+    Invalid(String),
+    #[error("there is no provider `{name}`")]
+    UnknownProvider { name: String, known: Vec<String> },
+    #[error("no provider can be used: {}", .reasons.join("; "))]
+    NoProvider { reasons: Vec<String>, hints: Vec<String> },
+    #[error("there is no question `{0}` in the inbox")]
+    NoQuestion(String),
+    #[error("question `{id}` was answered already")]
+    Answered { id: String },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Artifact(#[from] ArtifactError),
+}
+
+impl From<SessionError> for WireError {
+    fn from(error: SessionError) -> Self {
+        let message = error.to_string();
+        match error {
+            SessionError::Store(error) => error.into(),
+            SessionError::Artifact(error) => error.into(),
+            SessionError::NotFound(_) => Self::not_found(message).hint("`jelmore sessions list` shows what there is"),
+            SessionError::NothingToContinue => Self::not_found(message)
+                .hint("start one with `jelmore start --prompt \"...\"`")
+                .hint("`jelmore sessions list` shows sessions of other worktrees"),
+            SessionError::Exists(id) => Self::conflict(message)
+                .hint(format!("go on with it: `jelmore sessions resume {id}`"))
+                .hint("or leave out --session-id"),
+            SessionError::Running(id) => Self::conflict(message)
+                .hint(format!("follow it: `jelmore sessions resume {id}`, or end it: `jelmore sessions cancel {id}`")),
+            SessionError::Over { id, .. } => {
+                Self::conflict(message).hint(format!("add a turn: `jelmore sessions resume {id} --prompt \"...\"`"))
+            }
+            SessionError::Invalid(_) => Self::user(message),
+            SessionError::UnknownProvider { known, .. } => {
+                Self::not_found(message).hint(format!("providers: {}", known.join(", ")))
+            }
+            SessionError::NoProvider { hints, .. } => {
+                let mut error = Self::unavailable(message);
+                error.hints = hints;
+                error
+            }
+            SessionError::NoQuestion(_) => Self::not_found(message).hint("`jelmore inbox` lists the open ones"),
+            SessionError::Answered { .. } => Self::conflict(message),
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! The sessions that run now, and how those who follow them are told.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use podium_protocol::{SessionEnd, SessionItem, SessionProgress};
+use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
+
+use crate::StopCause;
+
+/// Updates that a slow follower may be behind before it reads on from the store.
+const BACKLOG: usize = 1024;
+
+/// What happened in a running session. Items are stored before they come here.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Update {
+    Item(SessionItem),
+    Progress(SessionProgress),
+    End(SessionEnd),
+}
+
+/// Follows one session.
+#[derive(Debug)]
+pub enum Attachment {
+    /// Live updates from the moment of attaching; what was before is in the store.
+    Live(broadcast::Receiver<Update>),
+    /// The session does not run; the store has all of it.
+    Over,
+}
+
+/// Reaches one running turn.
+#[derive(Debug, Clone)]
+pub(crate) struct Running {
+    pub(crate) updates: broadcast::Sender<Update>,
+    pub(crate) stop: CancellationToken,
+    cause: Arc<Mutex<Option<StopCause>>>,
+}
+
+impl Running {
+    fn new() -> Self {
+        Self { updates: broadcast::channel(BACKLOG).0, stop: CancellationToken::new(), cause: Arc::default() }
+    }
+
+    /// Asks the turn to end. The first cause stands.
+    pub(crate) fn stop(&self, cause: StopCause) {
+        lock(&self.cause).get_or_insert(cause);
+        self.stop.cancel();
+    }
+
+    pub(crate) fn cause(&self) -> Option<StopCause> {
+        *lock(&self.cause)
+    }
+
+    pub(crate) fn tell(&self, update: Update) {
+        // Nobody may be following.
+        let _ = self.updates.send(update);
+    }
+}
+
+/// All running turns, by session.
+#[derive(Debug, Default)]
+pub(crate) struct Hub {
+    running: Mutex<HashMap<String, Running>>,
+}
+
+impl Hub {
+    /// Takes the session for one turn. `None` when it runs already.
+    pub(crate) fn begin(&self, session: &str) -> Option<Running> {
+        let mut running = lock(&self.running);
+        if running.contains_key(session) {
+            return None;
+        }
+        let turn = Running::new();
+        running.insert(session.to_owned(), turn.clone());
+        Some(turn)
+    }
+
+    /// Gives the session free. Its end must be stored before.
+    pub(crate) fn end(&self, session: &str) {
+        lock(&self.running).remove(session);
+    }
+
+    pub(crate) fn get(&self, session: &str) -> Option<Running> {
+        lock(&self.running).get(session).cloned()
+    }
+
+    pub(crate) fn attach(&self, session: &str) -> Attachment {
+        lock(&self.running)
+            .get(session)
+            .map_or(Attachment::Over, |running| Attachment::Live(running.updates.subscribe()))
+    }
+
+    pub(crate) fn all(&self) -> Vec<(String, Running)> {
+        lock(&self.running).iter().map(|(id, running)| (id.clone(), running.clone())).collect()
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        lock(&self.running).len()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,576 @@
+//! The service: start, resume, cancel, list, show, attach.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use podium_artifacts::Artifacts;
+use podium_config::Live;
+use podium_protocol::{
+    ItemKind, ProviderInfo, SessionContext, SessionInfo, SessionItem, SessionListParams, SessionShown,
+    SessionStarted, SessionStatus, Usage,
+};
+use podium_secrets::{Redactor, StreamRedactor};
+use podium_store::{Durability, NewEvent, Store, now_ms, rfc3339};
+use serde_json::json;
+
+use crate::hub::{Attachment, Hub, Running};
+use crate::prompt;
+use crate::provider::{Provider, Speaker, StopCause, Turn};
+use crate::rows::{self, SessionRow, StoredItem};
+use crate::turn::{TurnJob, drive};
+use crate::SessionError;
+
+/// Variables that came with a request. In memory only.
+pub type Env = BTreeMap<String, String>;
+
+/// Items that one answer shows.
+const SHOWN_ITEMS: usize = 20_000;
+/// Text that one answer shows, in bytes.
+const SHOWN_BYTES: usize = 8 * 1024 * 1024;
+/// Longest id a caller may give.
+const MAX_ID: usize = 64;
+
+/// The worktree a session works in.
+#[derive(Debug, Clone)]
+pub struct WorktreeRef {
+    pub id: String,
+    pub repo: String,
+    pub name: String,
+    pub path: PathBuf,
+}
+
+/// A session about to be started.
+#[derive(Debug, Clone, Default)]
+pub struct Start {
+    pub id: Option<String>,
+    /// The id was made up for a repeated request: a session of that id is the answer.
+    pub retry: bool,
+    pub provider: Option<String>,
+    pub prompt: String,
+    pub context: Option<SessionContext>,
+    pub model: Option<String>,
+    pub agent_id: Option<String>,
+    pub repo: Option<String>,
+    pub worktree: Option<WorktreeRef>,
+    pub seed: Option<u64>,
+    pub max_tokens: Option<u32>,
+    pub temperature: Option<f64>,
+    pub env: Env,
+}
+
+/// What the service needs from its surroundings.
+pub struct Settings {
+    /// Unique for this start of the daemon.
+    pub instance: String,
+    pub config: Arc<Live>,
+    /// In order of preference.
+    pub providers: Vec<Arc<dyn Provider>>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) store: Store,
+    pub(crate) artifacts: Artifacts,
+    pub(crate) hub: Hub,
+    settings: Settings,
+}
+
+impl Inner {
+    pub(crate) fn checkpoint_items(&self) -> u64 {
+        u64::try_from(self.settings.config.get().integer("sessions.checkpoint_items")).unwrap_or(48)
+    }
+}
+
+/// The session service. Cheap to clone.
+#[derive(Clone)]
+pub struct Sessions {
+    inner: Arc<Inner>,
+}
+
+impl Sessions {
+    #[must_use]
+    pub fn new(store: Store, artifacts: Artifacts, settings: Settings) -> Self {
+        Self { inner: Arc::new(Inner { store, artifacts, hub: Hub::default(), settings }) }
+    }
+
+    /// Marks what an earlier daemon left in the middle as interrupted. Returns how many.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn recover(&self) -> Result<usize, SessionError> {
+        let instance = self.inner.settings.instance.clone();
+        let write = self.inner.store.write::<_, SessionError>(Durability::Power, move |tx| {
+            let ids = rows::interrupt_orphans(tx, &instance)?;
+            for id in &ids {
+                let data = json!({ "id": id, "status": "interrupted", "reason": "the daemon ended" });
+                tx.emit(&NewEvent::new("session.interrupted", format!("session/{id}"), data).correlated(id))?;
+            }
+            Ok(ids.len())
+        });
+        write.await
+    }
+
+    /// Starts a session; its first turn runs in the background.
+    ///
+    /// # Errors
+    /// `Exists`, `UnknownProvider`, `NoProvider`, `Invalid`, or what the database says.
+    pub async fn start(&self, start: Start) -> Result<SessionStarted, SessionError> {
+        let prompt = prompt::compose(&start.prompt, start.context.as_ref())?;
+        let id = match &start.id {
+            Some(id) => check_id(id)?,
+            None => uuid::Uuid::now_v7().to_string(),
+        };
+        if let Some(existing) = self.find(&id).await? {
+            return if start.retry { Ok(started(&existing)) } else { Err(SessionError::Exists(id)) };
+        }
+        let provider = self.choose(start.provider.as_deref(), &start.env).await?;
+        let row = self.insert(&id, &start, provider.as_ref(), &prompt).await?;
+        self.run_turn(row.clone(), provider, start.env, false).await?;
+        Ok(started(&row))
+    }
+
+    async fn insert(
+        &self,
+        id: &str,
+        start: &Start,
+        provider: &dyn Provider,
+        prompt: &str,
+    ) -> Result<SessionRow, SessionError> {
+        let row = new_row(id, start, provider.name());
+        let event = started_event("session.started", &row);
+        let item = prompt_item(1, prompt);
+        let (instance, stored) = (self.inner.settings.instance.clone(), row.clone());
+        let write = self.inner.store.write::<(), SessionError>(Durability::Power, move |tx| {
+            if rows::find(tx, &stored.info.id)?.is_some() {
+                return Err(SessionError::Exists(stored.info.id));
+            }
+            rows::insert(tx, &stored, &instance)?;
+            rows::append(tx, &stored.info.id, &[item])?;
+            tx.emit(&event)?;
+            Ok(())
+        });
+        write.await?;
+        let mut row = row;
+        row.info.last_seq = 1;
+        Ok(row)
+    }
+
+    /// Goes on with a session: finishes an interrupted answer, or adds a turn when there is a prompt. A session that
+    /// runs, or is complete and has nothing to add, is answered as it is.
+    ///
+    /// # Errors
+    /// `NotFound`; `Running` when a turn is to be added to a running one.
+    pub async fn resume(&self, id: &str, prompt: Option<&str>, env: Env) -> Result<SessionStarted, SessionError> {
+        let row = self.resolve(id).await?;
+        if self.inner.hub.get(&row.info.id).is_some() {
+            return match prompt {
+                None => Ok(started(&row)),
+                Some(_) => Err(SessionError::Running(row.info.id)),
+            };
+        }
+        if prompt.is_none() && row.info.status == SessionStatus::Completed {
+            return Ok(started(&row));
+        }
+        let provider = self.named(&row.info.provider)?;
+        let row = self.take_up(row, prompt).await?;
+        self.run_turn(row.clone(), provider, env, prompt.is_none()).await?;
+        Ok(started(&row))
+    }
+
+    /// Stores that the session runs again, with the next prompt if there is one.
+    async fn take_up(&self, mut row: SessionRow, prompt: Option<&str>) -> Result<SessionRow, SessionError> {
+        let prompt = prompt.map(|p| prompt::compose(p, None)).transpose()?;
+        let event = started_event("session.resumed", &row);
+        let (instance, id, seq) =
+            (self.inner.settings.instance.clone(), row.info.id.clone(), row.info.last_seq + 1);
+        let item = prompt.map(|p| prompt_item(seq, &p));
+        row.info.last_seq += u64::from(item.is_some());
+        row.info.status = SessionStatus::InProgress;
+        row.info.reason = None;
+        let write = self.inner.store.write::<(), SessionError>(Durability::Power, move |tx| {
+            if let Some(item) = item {
+                rows::append(tx, &id, &[item])?;
+            }
+            rows::set_status(tx, &id, SessionStatus::InProgress, None, Some(&instance))?;
+            tx.emit(&event)?;
+            Ok(())
+        });
+        write.await?;
+        Ok(row)
+    }
+
+    /// The newest session that can be gone on with here.
+    ///
+    /// # Errors
+    /// `NothingToContinue`.
+    pub async fn newest_unfinished(
+        &self,
+        worktree: Option<String>,
+        repo: Option<String>,
+    ) -> Result<String, SessionError> {
+        let find = move |conn: &podium_store::rusqlite::Connection| -> Result<_, SessionError> {
+            Ok(rows::newest_unfinished(conn, worktree.as_deref(), repo.as_deref())?)
+        };
+        let row = self.inner.store.read(find).await?.ok_or(SessionError::NothingToContinue)?;
+        if self.inner.hub.get(&row.info.id).is_some() {
+            return Err(SessionError::Running(row.info.id));
+        }
+        Ok(row.info.id)
+    }
+
+    async fn run_turn(
+        &self,
+        row: SessionRow,
+        provider: Arc<dyn Provider>,
+        env: Env,
+        resumed: bool,
+    ) -> Result<(), SessionError> {
+        let running = self.inner.hub.begin(&row.info.id).ok_or_else(|| SessionError::Running(row.info.id.clone()))?;
+        let job = match self.prepare(&row, provider, running, env, resumed).await {
+            Ok(job) => job,
+            Err(error) => {
+                self.inner.hub.end(&row.info.id);
+                return Err(error);
+            }
+        };
+        tokio::spawn(drive(job));
+        Ok(())
+    }
+
+    async fn prepare(
+        &self,
+        row: &SessionRow,
+        provider: Arc<dyn Provider>,
+        running: Running,
+        env: Env,
+        resumed: bool,
+    ) -> Result<TurnJob, SessionError> {
+        let id = row.info.id.clone();
+        let read = move |conn: &podium_store::rusqlite::Connection| -> Result<_, SessionError> {
+            Ok(rows::items(conn, &id, 0, usize::MAX - 1, usize::MAX)?.0)
+        };
+        let history = History::of(self.inner.store.read(read).await?);
+        let request: serde_json::Value = serde_json::from_str(&row.request).unwrap_or_default();
+        let worktree = row.info.worktree_path.as_ref().map(PathBuf::from);
+        let redactor = redactor(&env, worktree.clone()).await;
+        let configured = self.inner.settings.config.get().integer("sessions.max_tokens");
+        let turn = Turn {
+            session: row.info.id.clone(),
+            model: row.info.model.clone(),
+            // A turn whose first chunk never came has no state of its own; it begins anew.
+            resumed: resumed && row.state.is_some() && !history.tokens.is_empty(),
+            state: row.state.clone(),
+            tokens: history.tokens,
+            messages: history.messages,
+            seed: request["seed"].as_u64().unwrap_or(0),
+            max_tokens: request["maxTokens"]
+                .as_u64()
+                .and_then(|n| u32::try_from(n).ok())
+                .unwrap_or_else(|| u32::try_from(configured).unwrap_or(512)),
+            temperature: request["temperature"].as_f64(),
+            worktree,
+            env,
+        };
+        let (row, shown) = (row.clone(), history.shown);
+        Ok(TurnJob { sessions: Arc::clone(&self.inner), row, turn, provider, running, shown, redactor })
+    }
+
+    /// Ends a running turn, or takes an interrupted session out of the way.
+    ///
+    /// # Errors
+    /// `NotFound`; `Over` when it has ended already.
+    pub async fn cancel(&self, id: &str) -> Result<(String, SessionStatus), SessionError> {
+        let row = self.resolve(id).await?;
+        if let Some(running) = self.inner.hub.get(&row.info.id) {
+            let mut updates = running.updates.subscribe();
+            running.stop(StopCause::Cancelled);
+            // The channel must close with the turn, also when its end was told before this subscription.
+            drop(running);
+            while let Ok(update) = updates.recv().await {
+                if let crate::Update::End(end) = update {
+                    return Ok((row.info.id, end.status));
+                }
+            }
+            let row = self.resolve(&row.info.id).await?;
+            return Ok((row.info.id, row.info.status));
+        }
+        if !matches!(row.info.status, SessionStatus::Interrupted | SessionStatus::Parked) {
+            return Err(SessionError::Over { id: row.info.id, status: row.info.status });
+        }
+        let id = row.info.id.clone();
+        let write = self.inner.store.write::<(), SessionError>(Durability::Power, move |tx| {
+            rows::set_status(tx, &id, SessionStatus::Cancelled, None, None)?;
+            let data = json!({ "id": id, "status": "cancelled" });
+            tx.emit(&NewEvent::new("session.ended", format!("session/{id}"), data).correlated(&id))?;
+            Ok(())
+        });
+        write.await?;
+        Ok((row.info.id, SessionStatus::Cancelled))
+    }
+
+    /// Sessions, newest first.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn list(&self, params: SessionListParams) -> Result<Vec<SessionInfo>, SessionError> {
+        self.inner.store.read(move |conn| Ok(rows::list(conn, &params)?)).await
+    }
+
+    /// A session (the newest where no id is given) with its items above `from`.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn show(&self, id: Option<&str>, from: u64) -> Result<SessionShown, SessionError> {
+        let id = id.map(str::to_owned);
+        let read = move |conn: &podium_store::rusqlite::Connection| -> Result<_, SessionError> {
+            let row = match id {
+                Some(id) => rows::resolve(conn, &id)?,
+                None => rows::newest(conn)?.ok_or_else(|| SessionError::NotFound("newest".to_owned()))?,
+            };
+            let (items, more) = rows::items(conn, &row.info.id, from, SHOWN_ITEMS, SHOWN_BYTES)?;
+            let items = items.into_iter().map(|i| i.item).collect();
+            Ok(SessionShown { session: row.info, items, more })
+        };
+        self.inner.store.read(read).await
+    }
+
+    /// Stored items above `from`, one page; whether there are more.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn items(&self, id: &str, from: u64) -> Result<(Vec<SessionItem>, bool), SessionError> {
+        let id = id.to_owned();
+        let read = move |conn: &podium_store::rusqlite::Connection| -> Result<_, SessionError> {
+            let (items, more) = rows::items(conn, &id, from, 500, 512 * 1024)?;
+            Ok((items.into_iter().map(|i| i.item).collect(), more))
+        };
+        self.inner.store.read(read).await
+    }
+
+    /// Follows a session. Attach first, then read the store: what comes in between is in both, told apart by `seq`.
+    #[must_use]
+    pub fn attach(&self, id: &str) -> Attachment {
+        self.inner.hub.attach(id)
+    }
+
+    /// The session of this id or unique beginning.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn info(&self, id: &str) -> Result<SessionInfo, SessionError> {
+        Ok(self.resolve(id).await?.info)
+    }
+
+    #[must_use]
+    pub fn is_running(&self, id: &str) -> bool {
+        self.inner.hub.get(id).is_some()
+    }
+
+    /// Whether a claim that is bound to this session still stands: it runs, or is unfinished and can go on.
+    #[must_use]
+    pub fn holds_claim(&self, id: &str) -> bool {
+        if self.is_running(id) {
+            return true;
+        }
+        let find = |conn: &podium_store::rusqlite::Connection| rows::find(conn, id);
+        let row = self.inner.store.read_blocking(find);
+        // A store that does not answer proves nothing about the owner.
+        row.map_or(true, |row| {
+            row.is_some_and(|r| {
+                use SessionStatus::{Failed, InProgress, Interrupted, Parked};
+                matches!(r.info.status, InProgress | Interrupted | Parked | Failed)
+            })
+        })
+    }
+
+    #[must_use]
+    pub fn running(&self) -> usize {
+        self.inner.hub.count()
+    }
+
+    /// Stops all turns so that they can be resumed, and waits for their ends to be stored. Returns how many.
+    pub async fn interrupt_all(&self, cause: StopCause) -> u32 {
+        let mut waits = Vec::new();
+        for (_, running) in self.inner.hub.all() {
+            waits.push(running.updates.subscribe());
+            running.stop(cause);
+        }
+        let count = u32::try_from(waits.len()).unwrap_or(u32::MAX);
+        for mut updates in waits {
+            while let Ok(update) = updates.recv().await {
+                if matches!(update, crate::Update::End(_)) {
+                    break;
+                }
+            }
+        }
+        count
+    }
+
+    /// Every provider with its state.
+    pub async fn providers(&self, env: &Env) -> Vec<ProviderInfo> {
+        let mut infos = Vec::new();
+        for provider in &self.inner.settings.providers {
+            infos.push(provider.info(env).await);
+        }
+        infos
+    }
+
+    fn named(&self, name: &str) -> Result<Arc<dyn Provider>, SessionError> {
+        let providers = &self.inner.settings.providers;
+        let found = providers.iter().find(|p| p.name() == name || p.aliases().contains(&name));
+        found.cloned().ok_or_else(|| SessionError::UnknownProvider {
+            name: name.to_owned(),
+            known: providers.iter().map(|p| p.name().to_owned()).collect(),
+        })
+    }
+
+    /// The provider asked for, else the configured one, else the first that can be used.
+    async fn choose(&self, wanted: Option<&str>, env: &Env) -> Result<Arc<dyn Provider>, SessionError> {
+        let config = self.inner.settings.config.get();
+        let configured = Some(config.text("sessions.provider")).filter(|name| !name.is_empty());
+        let (mut reasons, mut hints) = (Vec::new(), Vec::new());
+        let candidates = match wanted.or(configured) {
+            Some(name) => vec![self.named(name)?],
+            None => self.inner.settings.providers.clone(),
+        };
+        for provider in candidates {
+            let info = provider.info(env).await;
+            if info.usable {
+                return Ok(provider);
+            }
+            reasons.push(format!("{}: {}", info.name, info.why));
+            hints.push(format!("{}: {}", info.name, info.why));
+        }
+        hints.push("`jelmore providers` shows all providers and how to set them up".to_owned());
+        Err(SessionError::NoProvider { reasons, hints })
+    }
+
+    async fn find(&self, id: &str) -> Result<Option<SessionRow>, SessionError> {
+        let id = id.to_owned();
+        self.inner.store.read(move |conn| Ok(rows::find(conn, &id)?)).await
+    }
+
+    async fn resolve(&self, id: &str) -> Result<SessionRow, SessionError> {
+        let id = id.to_owned();
+        self.inner.store.read(move |conn| rows::resolve(conn, &id)).await
+    }
+}
+
+/// What the transcript says about the newest turn and those before it.
+struct History {
+    messages: Vec<(Speaker, String)>,
+    /// Text and tokens of the newest turn's answer.
+    shown: String,
+    tokens: Vec<u32>,
+}
+
+impl History {
+    fn of(items: Vec<StoredItem>) -> Self {
+        let mut history = Self { messages: Vec::new(), shown: String::new(), tokens: Vec::new() };
+        for StoredItem { item, tokens } in items {
+            match item.kind {
+                ItemKind::Prompt => {
+                    let answer = std::mem::take(&mut history.shown);
+                    history.tokens.clear();
+                    if !answer.is_empty() {
+                        history.messages.push((Speaker::Assistant, answer));
+                    }
+                    history.messages.push((Speaker::User, item.text));
+                }
+                ItemKind::Text => {
+                    history.shown.push_str(&item.text);
+                    history.tokens.extend(tokens);
+                }
+                _ => {}
+            }
+        }
+        if !history.shown.is_empty() {
+            history.messages.push((Speaker::Assistant, history.shown.clone()));
+        }
+        history
+    }
+}
+
+async fn redactor(env: &Env, worktree: Option<PathBuf>) -> StreamRedactor {
+    let env = env.clone();
+    let build = move || Redactor::for_session(&env, worktree.as_deref());
+    let redactor = tokio::task::spawn_blocking(build).await.unwrap_or_default();
+    StreamRedactor::new(Arc::new(redactor))
+}
+
+fn new_row(id: &str, start: &Start, provider: &str) -> SessionRow {
+    let now = rfc3339(now_ms());
+    let info = SessionInfo {
+        id: id.to_owned(),
+        provider: provider.to_owned(),
+        model: start.model.clone(),
+        status: SessionStatus::InProgress,
+        reason: None,
+        title: prompt::title(&start.prompt),
+        agent_id: start.agent_id.clone(),
+        worktree: start.worktree.as_ref().map(|w| w.name.clone()),
+        worktree_path: start.worktree.as_ref().map(|w| w.path.to_string_lossy().into_owned()),
+        created_at: now.clone(),
+        updated_at: now,
+        checkpoint: None,
+        last_seq: 0,
+        usage: Usage::default(),
+        artifact: None,
+    };
+    let request = json!({ "seed": start.seed, "maxTokens": start.max_tokens, "temperature": start.temperature });
+    SessionRow {
+        info,
+        repo: start.repo.clone().or_else(|| start.worktree.as_ref().map(|w| w.repo.clone())),
+        worktree_id: start.worktree.as_ref().map(|w| w.id.clone()),
+        request: request.to_string(),
+        state: None,
+    }
+}
+
+fn prompt_item(seq: u64, text: &str) -> StoredItem {
+    let item = SessionItem {
+        seq,
+        kind: ItemKind::Prompt,
+        text: text.to_owned(),
+        is_final: false,
+        data: None,
+        time: rfc3339(now_ms()),
+    };
+    StoredItem { item, tokens: Vec::new() }
+}
+
+fn started_event(kind: &'static str, row: &SessionRow) -> NewEvent {
+    let data = json!({
+        "id": row.info.id,
+        "provider": row.info.provider,
+        "title": row.info.title,
+        "agentId": row.info.agent_id,
+        "worktree": row.info.worktree,
+        "worktreeId": row.worktree_id,
+    });
+    NewEvent::new(kind, format!("session/{}", row.info.id), data).correlated(row.info.id.clone())
+}
+
+fn started(row: &SessionRow) -> SessionStarted {
+    SessionStarted {
+        id: row.info.id.clone(),
+        provider: row.info.provider.clone(),
+        model: row.info.model.clone(),
+        worktree: row.info.worktree.clone(),
+        status: row.info.status,
+        last_seq: row.info.last_seq,
+    }
+}
+
+fn check_id(id: &str) -> Result<String, SessionError> {
+    let fine = !id.is_empty()
+        && id.len() <= MAX_ID
+        && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+        && id.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
+    if fine {
+        return Ok(id.to_owned());
+    }
+    Err(SessionError::Invalid(format!(
+        "a session id has 1 to {MAX_ID} letters, digits, `-`, `_` or `.` and begins with a letter or digit"
+    )))
+}

@@ -1,0 +1,281 @@
+//! Sessions, items and checkpoints in the store.
+
+use podium_protocol::{
+    CheckpointRef, ItemKind, SessionInfo, SessionItem, SessionListParams, SessionStatus, Usage,
+};
+use podium_store::rusqlite::{
+    Connection, Error as SqlError, OptionalExtension as _, Row, params, params_from_iter, types::Value,
+};
+use podium_store::{StoreError, Tx, rfc3339};
+
+use crate::SessionError;
+
+/// A session as it is stored.
+#[derive(Debug, Clone)]
+pub(crate) struct SessionRow {
+    pub(crate) info: SessionInfo,
+    pub(crate) repo: Option<String>,
+    pub(crate) worktree_id: Option<String>,
+    /// Parameters of the start, JSON.
+    pub(crate) request: String,
+    /// The provider's state at the beginning of the newest turn.
+    pub(crate) state: Option<Vec<u8>>,
+}
+
+/// An item with the tokens it stands for.
+#[derive(Debug, Clone)]
+pub(crate) struct StoredItem {
+    pub(crate) item: SessionItem,
+    pub(crate) tokens: Vec<u32>,
+}
+
+const COLUMNS: &str = "id, provider, model, status, reason, title, agent_id, worktree_name, worktree_path, \
+    created_at, updated_at, checkpoint_id, checkpoint_seq, last_seq, input_tokens, output_tokens, cost_usd, \
+    artifact, repo, worktree, request, state";
+
+fn parse_enum<T: serde::de::DeserializeOwned>(text: String) -> Result<T, SqlError> {
+    serde_json::from_value(serde_json::Value::String(text))
+        .map_err(|e| SqlError::FromSqlConversionFailure(0, podium_store::rusqlite::types::Type::Text, Box::new(e)))
+}
+
+fn read_row(row: &Row<'_>) -> Result<SessionRow, SqlError> {
+    let path: Option<Vec<u8>> = row.get(8)?;
+    let (checkpoint, at): (Option<String>, Option<u64>) = (row.get(11)?, row.get(12)?);
+    let info = SessionInfo {
+        id: row.get(0)?,
+        provider: row.get(1)?,
+        model: row.get(2)?,
+        status: parse_enum(row.get(3)?)?,
+        reason: row.get(4)?,
+        title: row.get(5)?,
+        agent_id: row.get(6)?,
+        worktree: row.get(7)?,
+        worktree_path: path.map(|p| String::from_utf8_lossy(&p).into_owned()),
+        created_at: rfc3339(row.get(9)?),
+        updated_at: rfc3339(row.get(10)?),
+        checkpoint: checkpoint.zip(at).map(|(id, seq)| CheckpointRef { id, seq }),
+        last_seq: row.get(13)?,
+        usage: Usage { input_tokens: row.get(14)?, output_tokens: row.get(15)?, cost_usd: row.get(16)? },
+        artifact: row.get(17)?,
+    };
+    Ok(SessionRow {
+        info,
+        repo: row.get(18)?,
+        worktree_id: row.get(19)?,
+        request: row.get(20)?,
+        state: row.get(21)?,
+    })
+}
+
+pub(crate) fn insert(tx: &Tx<'_>, row: &SessionRow, runner: &str) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO sessions (id, provider, model, status, title, agent_id, repo, worktree, worktree_name,
+             worktree_path, request, runner, created_at, updated_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13)",
+        params![
+            row.info.id,
+            row.info.provider,
+            row.info.model,
+            row.info.status.as_str(),
+            row.info.title,
+            row.info.agent_id,
+            row.repo,
+            row.worktree_id,
+            row.info.worktree,
+            row.info.worktree_path.as_ref().map(|p| p.as_bytes().to_vec()),
+            row.request,
+            runner,
+            tx.now,
+        ],
+    )?;
+    Ok(())
+}
+
+pub(crate) fn find(conn: &Connection, id: &str) -> Result<Option<SessionRow>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM sessions WHERE id = ?1");
+    Ok(conn.prepare_cached(&sql)?.query_row([id], read_row).optional()?)
+}
+
+/// By id or unique beginning of one.
+pub(crate) fn resolve(conn: &Connection, id: &str) -> Result<SessionRow, SessionError> {
+    if let Some(row) = find(conn, id)? {
+        return Ok(row);
+    }
+    let sql = format!("SELECT {COLUMNS} FROM sessions WHERE substr(id, 1, length(?1)) = ?1 LIMIT 2");
+    let found: Vec<SessionRow> = (|| conn.prepare_cached(&sql)?.query_map([id], read_row)?.collect())()
+        .map_err(StoreError::from)?;
+    match <[SessionRow; 1]>::try_from(found) {
+        Ok([row]) if id.len() >= 8 => Ok(row),
+        _ => Err(SessionError::NotFound(id.to_owned())),
+    }
+}
+
+/// The newest session that can be gone on with, in this worktree (else in this repository, else anywhere).
+pub(crate) fn newest_unfinished(
+    conn: &Connection,
+    worktree: Option<&str>,
+    repo: Option<&str>,
+) -> Result<Option<SessionRow>, StoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM sessions
+         WHERE status IN ('interrupted', 'parked', 'in_progress')
+           AND (?1 IS NULL OR worktree = ?1) AND (?2 IS NULL OR repo = ?2)
+         ORDER BY created_at DESC, id DESC LIMIT 1"
+    );
+    Ok(conn.prepare_cached(&sql)?.query_row(params![worktree, repo], read_row).optional()?)
+}
+
+pub(crate) fn newest(conn: &Connection) -> Result<Option<SessionRow>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM sessions ORDER BY created_at DESC, id DESC LIMIT 1");
+    Ok(conn.prepare_cached(&sql)?.query_row([], read_row).optional()?)
+}
+
+pub(crate) fn list(conn: &Connection, filter: &SessionListParams) -> Result<Vec<SessionInfo>, StoreError> {
+    let mut sql = format!("SELECT {COLUMNS} FROM sessions WHERE 1");
+    let mut values: Vec<Value> = Vec::new();
+    if let Some(status) = filter.status {
+        sql.push_str(" AND status = ?");
+        values.push(Value::Text(status.as_str().to_owned()));
+    }
+    if let Some(worktree) = &filter.worktree {
+        sql.push_str(" AND worktree_name = ?");
+        values.push(Value::Text(worktree.clone()));
+    }
+    for word in filter.query.iter().flat_map(|q| q.split_whitespace()).take(10) {
+        sql.push_str(
+            " AND (title LIKE ? ESCAPE '\\' OR id IN (SELECT session FROM items WHERE text LIKE ? ESCAPE '\\'))",
+        );
+        let pattern = format!("%{}%", word.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"));
+        values.extend([Value::Text(pattern.clone()), Value::Text(pattern)]);
+    }
+    sql.push_str(" ORDER BY created_at DESC, id DESC LIMIT ?");
+    values.push(Value::Integer(filter.limit.unwrap_or(50).clamp(1, 1000).into()));
+    let mut statement = conn.prepare_cached(&sql)?;
+    let rows = statement.query_map(params_from_iter(values), read_row)?;
+    Ok(rows.map(|row| row.map(|r| r.info)).collect::<Result<_, _>>()?)
+}
+
+/// Appends items behind the session's last one; their numbers are already right.
+pub(crate) fn append(tx: &Tx<'_>, session: &str, items: &[StoredItem]) -> Result<(), StoreError> {
+    let Some(last) = items.last() else { return Ok(()) };
+    let mut statement = tx.prepare_cached(
+        "INSERT INTO items (session, seq, kind, text, final, data, tokens, time)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )?;
+    for StoredItem { item, tokens } in items {
+        let tokens: Vec<u8> = tokens.iter().flat_map(|t| t.to_le_bytes()).collect();
+        statement.execute(params![
+            session,
+            item.seq,
+            item.kind.as_str(),
+            item.text,
+            item.is_final,
+            item.data.as_ref().map(ToString::to_string),
+            (!tokens.is_empty()).then_some(tokens),
+            tx.now,
+        ])?;
+    }
+    tx.prepare_cached("UPDATE sessions SET last_seq = ?2, updated_at = ?3 WHERE id = ?1")?
+        .execute(params![session, last.item.seq, tx.now])?;
+    Ok(())
+}
+
+/// Items above `from`, at most `limit` and about `bytes` of text; whether there are more.
+pub(crate) fn items(
+    conn: &Connection,
+    session: &str,
+    from: u64,
+    limit: usize,
+    bytes: usize,
+) -> Result<(Vec<StoredItem>, bool), StoreError> {
+    let mut statement = conn.prepare_cached(
+        "SELECT seq, kind, text, final, data, tokens, time FROM items
+         WHERE session = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
+    )?;
+    let mut rows = statement.query(params![session, from, limit + 1])?;
+    let (mut found, mut size) = (Vec::new(), 0);
+    while let Some(row) = rows.next()? {
+        if found.len() == limit || size > bytes {
+            return Ok((found, true));
+        }
+        let item = read_item(row)?;
+        size += item.item.text.len();
+        found.push(item);
+    }
+    Ok((found, false))
+}
+
+fn read_item(row: &Row<'_>) -> Result<StoredItem, SqlError> {
+    let (data, tokens): (Option<String>, Option<Vec<u8>>) = (row.get(4)?, row.get(5)?);
+    let item = SessionItem {
+        seq: row.get(0)?,
+        kind: parse_enum::<ItemKind>(row.get(1)?)?,
+        text: row.get(2)?,
+        is_final: row.get(3)?,
+        data: data.and_then(|d| serde_json::from_str(&d).ok()),
+        time: rfc3339(row.get(6)?),
+    };
+    let tokens = tokens.unwrap_or_default();
+    let tokens = tokens.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+    Ok(StoredItem { item, tokens })
+}
+
+pub(crate) fn set_status(
+    tx: &Tx<'_>,
+    session: &str,
+    status: SessionStatus,
+    reason: Option<&str>,
+    runner: Option<&str>,
+) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE sessions SET status = ?2, reason = ?3, runner = ?4, updated_at = ?5 WHERE id = ?1",
+        params![session, status.as_str(), reason, runner, tx.now],
+    )?;
+    Ok(())
+}
+
+pub(crate) fn set_state(tx: &Tx<'_>, session: &str, state: &[u8]) -> Result<(), StoreError> {
+    tx.execute("UPDATE sessions SET state = ?2 WHERE id = ?1", params![session, state])?;
+    Ok(())
+}
+
+pub(crate) fn add_checkpoint(
+    tx: &Tx<'_>,
+    session: &str,
+    checkpoint: &CheckpointRef,
+    state: &[u8],
+) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO checkpoints (id, session, seq, state, created_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![checkpoint.id, session, checkpoint.seq, state, tx.now],
+    )?;
+    tx.execute(
+        "UPDATE sessions SET checkpoint_id = ?2, checkpoint_seq = ?3 WHERE id = ?1",
+        params![session, checkpoint.id, checkpoint.seq],
+    )?;
+    Ok(())
+}
+
+pub(crate) fn add_usage(tx: &Tx<'_>, session: &str, usage: &Usage) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE sessions SET input_tokens = input_tokens + ?2, output_tokens = output_tokens + ?3,
+             cost_usd = cost_usd + ?4 WHERE id = ?1",
+        params![session, usage.input_tokens, usage.output_tokens, usage.cost_usd],
+    )?;
+    Ok(())
+}
+
+/// Sessions that an earlier daemon left in the middle. Returns their ids.
+pub(crate) fn interrupt_orphans(tx: &Tx<'_>, runner: &str) -> Result<Vec<String>, StoreError> {
+    let mut statement = tx.prepare_cached(
+        "UPDATE sessions SET status = 'interrupted', reason = 'the daemon ended', runner = NULL, updated_at = ?2
+         WHERE status = 'in_progress' AND runner IS NOT ?1 RETURNING id",
+    )?;
+    let ids = statement.query_map(params![runner, tx.now], |row| row.get(0))?;
+    Ok(ids.collect::<Result<_, _>>()?)
+}
+
+pub(crate) fn set_artifact(tx: &Tx<'_>, session: &str, artifact: &str) -> Result<(), StoreError> {
+    tx.execute("UPDATE sessions SET artifact = ?2 WHERE id = ?1", params![session, artifact])?;
+    Ok(())
+}

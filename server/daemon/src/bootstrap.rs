@@ -1,0 +1,238 @@
+//! Bringing the daemon up in phases, and down in reverse.
+//!
+//! home -> configuration -> log -> store -> services -> sockets -> recovery. Each phase gives a guard; when a later
+//! one fails, the guards drop in reverse order and one message tells what failed.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::time::{Duration, Instant};
+
+use podium_artifacts::{ArtifactError, Artifacts};
+use podium_config::{Config, ConfigError, Home, Layer, Live};
+use podium_protocol::{StopReason, WireError};
+use podium_sessions::local::{Local, ModelHost};
+use podium_sessions::{Inbox, SessionError, Sessions};
+use podium_store::{Store, StoreError};
+use podium_worktrees::Worktrees;
+use tokio::net::UnixStream;
+use tokio::sync::watch;
+
+use crate::Options;
+use crate::home::{self, HomeError, HomeLock};
+use crate::ipc::{CapabilitySockets, Listening, bind};
+use crate::state::{Daemon, host_name};
+use crate::{logging, tasks};
+
+/// How long a new daemon waits for an old one that is ending.
+const TAKEOVER_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long requests that run may take to finish when the daemon ends.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("the runtime cannot start")]
+    Runtime { source: std::io::Error },
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    #[error("another daemon holds {} and does not answer", .path.display())]
+    Held { path: std::path::PathBuf },
+    #[error("the configuration is wrong: {0}")]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Artifacts(#[from] ArtifactError),
+    #[error(transparent)]
+    Sessions(#[from] SessionError),
+    #[error("the socket {} cannot be opened", .path.display())]
+    Socket { path: std::path::PathBuf, source: std::io::Error },
+}
+
+impl StartError {
+    /// As a client sees it.
+    #[must_use]
+    pub fn to_wire(&self) -> WireError {
+        let mut message = format!("the daemon could not start: {self}");
+        let mut source = std::error::Error::source(self);
+        while let Some(cause) = source {
+            message = format!("{message}: {cause}");
+            source = cause.source();
+        }
+        let mut wire = WireError::unavailable(message);
+        wire.hints = match self {
+            Self::Store(error) => error.hints(),
+            Self::Config(_) => vec!["mend the file that is named, or move it away".to_owned()],
+            Self::Home(_) | Self::Socket { .. } => vec!["check owner, permissions and free space there".to_owned()],
+            Self::Held { .. } => vec!["end that process, then try again".to_owned()],
+            _ => vec!["`podium daemon --foreground` shows more".to_owned()],
+        };
+        wire
+    }
+}
+
+/// Up, serve, down.
+pub(crate) async fn run(options: Options) -> Result<ExitCode, StartError> {
+    let home = options.home.clone();
+    home::prepare(&home)?;
+    let Some(lock) = take_lock(&home).await? else {
+        return Ok(ExitCode::SUCCESS);
+    };
+    let _ = std::fs::remove_file(home.start_failure());
+    match serve(options).await {
+        Ok(()) => {
+            drop(lock);
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(error) => {
+            tracing::error!(%error, "the daemon could not start");
+            if let Ok(text) = serde_json::to_string(&error.to_wire()) {
+                let _ = std::fs::write(home.start_failure(), text);
+            }
+            Err(error)
+        }
+    }
+}
+
+/// `None` when another daemon serves this home. One that is just ending is waited for.
+async fn take_lock(home: &Home) -> Result<Option<HomeLock>, StartError> {
+    let deadline = Instant::now() + TAKEOVER_TIMEOUT;
+    loop {
+        if let Some(lock) = HomeLock::try_take(home)? {
+            return Ok(Some(lock));
+        }
+        if UnixStream::connect(home.socket()).await.is_ok() {
+            return Ok(None);
+        }
+        if Instant::now() > deadline {
+            return Err(StartError::Held { path: home.lock_file() });
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn serve(options: Options) -> Result<(), StartError> {
+    let home = options.home.clone();
+    let config = Arc::new(configuration(&home)?);
+    let log = logging::start(&home, config.get().text("log.level"));
+    let token = home::token(&home)?;
+    let store = Store::open(&podium_store::Options { path: home.database() })?;
+    let daemon = Arc::new(assemble(options, config, token, store)?);
+    let socket = listen(&home)?;
+    daemon.sessions.recover().await?;
+    daemon.worktrees.recover().await;
+    tracing::info!(version = daemon.version, pid = std::process::id(), home = %home.root().display(), "ready");
+    let background = [
+        tokio::spawn(tasks::signals::run(Arc::clone(&daemon))),
+        tokio::spawn(tasks::idle::run(Arc::clone(&daemon))),
+        tokio::spawn(tasks::purge::run(Arc::clone(&daemon))),
+        tokio::spawn(tasks::config_reload::run(Arc::clone(&daemon))),
+    ];
+    socket.accept(Arc::clone(&daemon), None).await;
+    for task in background {
+        task.abort();
+    }
+    shut_down(&daemon).await;
+    drop(log);
+    Ok(())
+}
+
+fn configuration(home: &Home) -> Result<Live, ConfigError> {
+    let env = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter(|(name, _)| name.starts_with("PODIUM_"))
+        .collect();
+    Live::load(vec![Layer::User(home.config_file()), Layer::Env(env)])
+}
+
+fn listen(home: &Home) -> Result<Listening, StartError> {
+    let path = home.socket();
+    bind(&path).map_err(|source| StartError::Socket { path, source })
+}
+
+fn assemble(options: Options, config: Arc<Live>, token: String, store: Store) -> Result<Daemon, StartError> {
+    let Options { home, version } = options;
+    let instance = uuid::Uuid::new_v4().to_string();
+    let artifacts = Artifacts::open(store.clone(), &home.artifacts(), &home.views())?;
+    let models = ModelHost::new(home.models(), Arc::clone(&config));
+    let settings = podium_sessions::Settings {
+        instance: instance.clone(),
+        config: Arc::clone(&config),
+        providers: vec![Arc::new(Local::new(Arc::clone(&models)))],
+    };
+    let sessions = Sessions::new(store.clone(), artifacts.clone(), settings);
+    let host = host_name();
+    let worktrees = Worktrees::open(
+        store.clone(),
+        Arc::clone(&config),
+        podium_worktrees::Settings::new(host.clone(), home.root().to_owned(), session_alive(&sessions)),
+    );
+    Ok(Daemon {
+        home,
+        version,
+        instance,
+        token,
+        host,
+        started: Instant::now(),
+        config,
+        inbox: Inbox::new(store.clone()),
+        store,
+        artifacts,
+        models,
+        sessions,
+        worktrees,
+        capabilities: CapabilitySockets::default(),
+        clients: AtomicU32::new(0),
+        ending: watch::channel(None).0,
+        activity: tokio::sync::Notify::new(),
+    })
+}
+
+/// Whether the owner of a claim that is bound to a session still exists: it runs, or can still be resumed.
+fn session_alive(sessions: &Sessions) -> Arc<dyn Fn(&str) -> bool + Send + Sync> {
+    let sessions = sessions.clone();
+    Arc::new(move |id| sessions.holds_claim(id))
+}
+
+/// Finishes what runs and closes what was opened, in reverse. The socket is gone already: nobody new comes.
+async fn shut_down(daemon: &Arc<Daemon>) {
+    let reason = (*daemon.ending.borrow()).unwrap_or(StopReason::Deliberate);
+    tracing::info!(?reason, "stopping");
+    let cause = match reason {
+        StopReason::Deliberate => podium_sessions::StopCause::DaemonStopped,
+        StopReason::Replace => podium_sessions::StopCause::DaemonReplaced,
+    };
+    daemon.sessions.interrupt_all(cause).await;
+    daemon.capabilities.close();
+    let finish = async {
+        daemon.worktrees.shutdown().await;
+        let daemon = Arc::clone(daemon);
+        let _ = tokio::task::spawn_blocking(move || {
+            daemon.artifacts.close();
+            daemon.store.close();
+        })
+        .await;
+    };
+    if tokio::time::timeout(DRAIN_TIMEOUT, finish).await.is_err() {
+        tracing::warn!("stopped before everything was finished; the next start completes it");
+    }
+}
+
+/// The defaults must be usable, or nothing starts.
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_error_tells_the_whole_chain_and_what_to_do() {
+        let source = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+        let error = StartError::Socket { path: "/x/y.sock".into(), source };
+        let wire = error.to_wire();
+        assert_eq!(
+            wire.message,
+            "the daemon could not start: the socket /x/y.sock cannot be opened: permission denied"
+        );
+        assert!(!wire.hints.is_empty());
+        assert_eq!(Config::default(), *Live::defaults().get());
+    }
+}

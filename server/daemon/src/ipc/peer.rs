@@ -1,0 +1,92 @@
+//! The other side of a connection, as handlers reach it: its identity, its subscriptions, and the way to it.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use podium_protocol::{Caller, Frame, Notify};
+use serde::Serialize;
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+use tokio_util::sync::CancellationToken;
+
+/// Subscriptions one connection may have open.
+const MAX_SUBSCRIPTIONS: usize = 256;
+
+pub(crate) struct Peer {
+    pub(crate) caller: Caller,
+    /// Name of the client program, for logs.
+    pub(crate) client: String,
+    pub(crate) pid: u32,
+    /// Ends everything that was started for this connection.
+    pub(crate) gone: CancellationToken,
+    outgoing: mpsc::Sender<Frame>,
+    next_subscription: AtomicU64,
+    subscriptions: Mutex<HashMap<u64, AbortHandle>>,
+}
+
+impl Peer {
+    pub(crate) fn new(caller: Caller, client: String, pid: u32, outgoing: mpsc::Sender<Frame>) -> Self {
+        Self {
+            caller,
+            client,
+            pid,
+            gone: CancellationToken::new(),
+            outgoing,
+            next_subscription: AtomicU64::new(1),
+            subscriptions: Mutex::default(),
+        }
+    }
+
+    /// Sends a frame, waiting while the client is slow. False when the connection is gone.
+    pub(crate) async fn send(&self, frame: Frame) -> bool {
+        self.outgoing.send(frame).await.is_ok()
+    }
+
+    /// Sends a notification, waiting while the client is slow. False when the connection is gone.
+    pub(crate) async fn notify(&self, method: &str, params: &impl Serialize) -> bool {
+        let params = serde_json::to_value(params).unwrap_or_default();
+        self.send(Frame::Notify(Notify { method: method.to_owned(), params })).await
+    }
+
+    /// Sends a notification that may be left out when the client is slow.
+    pub(crate) fn notify_lossy(&self, method: &str, params: &impl Serialize) {
+        let params = serde_json::to_value(params).unwrap_or_default();
+        let _ = self.outgoing.try_send(Frame::Notify(Notify { method: method.to_owned(), params }));
+    }
+
+    /// A number for a new subscription; `None` when there are too many.
+    pub(crate) fn reserve(&self) -> Option<u64> {
+        if self.table().len() >= MAX_SUBSCRIPTIONS {
+            return None;
+        }
+        Some(self.next_subscription.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Runs a subscription until it ends by itself, is ended, or the connection is gone.
+    pub(crate) fn run(self: &std::sync::Arc<Self>, id: u64, task: impl Future<Output = ()> + Send + 'static) {
+        let peer = std::sync::Arc::clone(self);
+        let mut table = self.table();
+        let handle = tokio::spawn(async move {
+            tokio::select! {
+                () = task => {}
+                () = peer.gone.cancelled() => {}
+            }
+            peer.table().remove(&id);
+        });
+        table.insert(id, handle.abort_handle());
+    }
+
+    /// Ends a subscription. False when there is none of this number.
+    pub(crate) fn end(&self, id: u64) -> bool {
+        self.table().remove(&id).is_some_and(|handle| {
+            handle.abort();
+            true
+        })
+    }
+
+    fn table(&self) -> MutexGuard<'_, HashMap<u64, AbortHandle>> {
+        self.subscriptions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,46 @@
+//! `artifact/*`.
+
+use podium_artifacts::{MAX_TEXT, NewArtifact};
+use podium_protocol::{
+    ArtifactContent, ArtifactGetParams, ArtifactHits, ArtifactList, ArtifactListParams, ArtifactPutParams,
+    ArtifactSearchParams, ArtifactStored, WireError,
+};
+
+use crate::call::Call;
+
+pub(crate) async fn search(call: Call, params: ArtifactSearchParams) -> Result<ArtifactHits, WireError> {
+    Ok(ArtifactHits { hits: call.daemon.artifacts.search(params).await? })
+}
+
+pub(crate) async fn list(call: Call, params: ArtifactListParams) -> Result<ArtifactList, WireError> {
+    Ok(ArtifactList { artifacts: call.daemon.artifacts.list(params).await? })
+}
+
+pub(crate) async fn get(call: Call, params: ArtifactGetParams) -> Result<ArtifactContent, WireError> {
+    let content = call.daemon.artifacts.get(&params.id).await?;
+    Ok(ArtifactContent {
+        artifact: content.artifact,
+        text: content.text,
+        path: content.path.to_string_lossy().into_owned(),
+    })
+}
+
+pub(crate) async fn put(call: Call, params: ArtifactPutParams) -> Result<ArtifactStored, WireError> {
+    if params.text.len() > MAX_TEXT {
+        return Err(WireError::user(format!("an artifact's text has at most {} MiB", MAX_TEXT / 1024 / 1024)));
+    }
+    let session = match call.agent() {
+        Some((session, _)) => Some(session.to_owned()),
+        None => params.session,
+    };
+    let new = NewArtifact {
+        title: params.title,
+        kind: params.kind,
+        media_type: params.media_type.unwrap_or_else(|| "text/plain".to_owned()),
+        content: params.text.into_bytes(),
+        session,
+        worktree: params.worktree,
+    };
+    let stored = call.daemon.artifacts.put(new).await?;
+    Ok(ArtifactStored { artifact: stored.artifact, duplicate: stored.duplicate })
+}

@@ -1,0 +1,12 @@
+//! One file for each group of methods. A handler checks who asks, calls one core service and answers.
+
+pub(crate) mod artifacts;
+pub(crate) mod claims;
+pub(crate) mod config;
+pub(crate) mod events;
+pub(crate) mod inbox;
+pub(crate) mod models;
+pub(crate) mod repos;
+pub(crate) mod sessions;
+pub(crate) mod system;
+pub(crate) mod worktrees;

@@ -1,0 +1,288 @@
+//! `session/*` and `provider/list`. Here a session meets its worktree and claim.
+
+use podium_protocol::{
+    ClaimAcquireParams, ProviderList, ProviderListParams, RepoSelector, SessionAttachParams, SessionAttached,
+    SessionCancelParams, SessionCancelled, SessionCapability, SessionCapabilityParams, SessionEnd, SessionItem,
+    SessionList, SessionListParams, SessionResumeParams, SessionShowParams, SessionShown, SessionStartParams,
+    SessionStarted, SessionUpdate, WireError, notify,
+};
+use podium_sessions::{Attachment, Start, Update, WorktreeRef};
+use tokio::sync::broadcast::error::RecvError;
+
+use crate::call::Call;
+
+pub(crate) async fn start(call: Call, params: SessionStartParams) -> Result<SessionStarted, WireError> {
+    if call.agent().is_some() {
+        return Err(WireError::user("an agent cannot start sessions of its own")
+            .hint("ask the person: `jelmore inbox ask \"...\"`"));
+    }
+    let place = place(&call, &params).await?;
+    if params.go_on {
+        return go_on(&call, params, place).await;
+    }
+    let id = params.session_id.clone().unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
+    if let Some(worktree) = &place.worktree
+        && let Some(agent) = &params.agent_id
+    {
+        claim(&call, worktree, agent, &id, &params.at).await?;
+    }
+    let start = Start {
+        id: Some(id),
+        retry: params.retry,
+        provider: params.provider,
+        prompt: params.prompt.unwrap_or_default(),
+        context: params.context,
+        model: params.model,
+        agent_id: params.agent_id,
+        repo: place.repo,
+        worktree: place.worktree,
+        seed: params.seed,
+        max_tokens: params.max_tokens,
+        temperature: params.temperature,
+        env: call.env.clone(),
+    };
+    let started = call.daemon.sessions.start(start).await?;
+    call.daemon.activity.notify_waiters();
+    Ok(started)
+}
+
+/// Where a session works: a worktree that is named, or the one the caller stands in, or nowhere.
+struct Place {
+    worktree: Option<WorktreeRef>,
+    repo: Option<String>,
+}
+
+async fn place(call: &Call, params: &SessionStartParams) -> Result<Place, WireError> {
+    let named = params.worktree.as_deref();
+    let resolved = call.daemon.worktrees.resolve(&params.at, named, &call.worktree_caller()).await;
+    match resolved {
+        Ok(found) => {
+            let repo = Some(found.repo_id.clone());
+            let worktree =
+                WorktreeRef { id: found.id, repo: found.repo_id, name: found.name, path: found.path };
+            Ok(Place { worktree: Some(worktree), repo })
+        }
+        Err(error) if named.is_some() => Err(error),
+        // A session needs no repository: a question can be asked anywhere.
+        Err(_) => Ok(Place { worktree: None, repo: None }),
+    }
+}
+
+/// Claims the worktree for the session's agent, unless that agent holds it already.
+async fn claim(
+    call: &Call,
+    worktree: &WorktreeRef,
+    agent: &str,
+    session: &str,
+    at: &RepoSelector,
+) -> Result<(), WireError> {
+    let params = ClaimAcquireParams {
+        at: at.clone(),
+        worktree: Some(worktree.name.clone()),
+        agent_id: Some(agent.to_owned()),
+        session: Some(session.to_owned()),
+        ..Default::default()
+    };
+    call.daemon.worktrees.acquire(params, &call.worktree_caller()).await.map(drop)
+}
+
+async fn go_on(call: &Call, params: SessionStartParams, place: Place) -> Result<SessionStarted, WireError> {
+    let id = match params.session_id {
+        Some(id) => id,
+        None => {
+            let worktree = params.worktree.and(place.worktree.map(|w| w.id));
+            call.daemon.sessions.newest_unfinished(worktree, place.repo).await?
+        }
+    };
+    let prompt = params.prompt.filter(|p| !p.trim().is_empty());
+    Ok(call.daemon.sessions.resume(&id, prompt.as_deref(), call.env.clone()).await?)
+}
+
+pub(crate) async fn resume(call: Call, params: SessionResumeParams) -> Result<SessionStarted, WireError> {
+    let id = match params.id {
+        Some(id) => id,
+        None => {
+            let found = call.daemon.worktrees.resolve(&params.at, None, &call.worktree_caller()).await;
+            call.daemon.sessions.newest_unfinished(None, found.ok().map(|w| w.repo_id)).await?
+        }
+    };
+    let info = call.daemon.sessions.info(&id).await?;
+    call.own_session(&info.id)?;
+    let started = call.daemon.sessions.resume(&info.id, params.prompt.as_deref(), call.env.clone()).await?;
+    call.daemon.activity.notify_waiters();
+    Ok(started)
+}
+
+pub(crate) async fn cancel(call: Call, params: SessionCancelParams) -> Result<SessionCancelled, WireError> {
+    let info = call.daemon.sessions.info(&params.id).await?;
+    call.own_session(&info.id)?;
+    let (id, status) = call.daemon.sessions.cancel(&info.id).await?;
+    Ok(SessionCancelled { id, status })
+}
+
+pub(crate) async fn list(call: Call, params: SessionListParams) -> Result<SessionList, WireError> {
+    let mut sessions = call.daemon.sessions.list(params).await?;
+    if let Some((own, _)) = call.agent() {
+        sessions.retain(|session| session.id == own);
+    }
+    Ok(SessionList { sessions })
+}
+
+pub(crate) async fn show(call: Call, params: SessionShowParams) -> Result<SessionShown, WireError> {
+    let shown = call.daemon.sessions.show(params.id.as_deref(), params.from_seq.unwrap_or(0)).await?;
+    call.own_session(&shown.session.id)?;
+    Ok(shown)
+}
+
+pub(crate) async fn attach(call: Call, params: SessionAttachParams) -> Result<SessionAttached, WireError> {
+    let info = call.daemon.sessions.info(&params.id).await?;
+    call.own_session(&info.id)?;
+    let subscription =
+        call.peer.reserve().ok_or_else(|| WireError::busy("too many subscriptions on this connection"))?;
+    // Attached before the store is read again: what comes in between is in both.
+    let attachment = call.daemon.sessions.attach(&info.id);
+    let session = call.daemon.sessions.info(&info.id).await?;
+    let peer = std::sync::Arc::clone(&call.peer);
+    let follower = Follower { call, subscription, id: session.id.clone(), seq: params.from_seq };
+    peer.run(subscription, follower.run(attachment));
+    Ok(SessionAttached { subscription, session })
+}
+
+/// Sends a session's items above `seq`, each once and in order, and its end.
+struct Follower {
+    call: Call,
+    subscription: u64,
+    id: String,
+    seq: u64,
+}
+
+impl Follower {
+    async fn run(mut self, attachment: Attachment) {
+        if !self.send_stored().await {
+            return;
+        }
+        if let Attachment::Live(mut updates) = attachment {
+            loop {
+                match updates.recv().await {
+                    Ok(Update::Item(item)) => {
+                        // What waits as well goes along in one message.
+                        let mut items = vec![item];
+                        let mut rest = None;
+                        while items.len() < 100 {
+                            match updates.try_recv() {
+                                Ok(Update::Item(item)) => items.push(item),
+                                Ok(other) => {
+                                    rest = Some(other);
+                                    break;
+                                }
+                                Err(_) => break,
+                            }
+                        }
+                        if !self.send_items(items).await {
+                            return;
+                        }
+                        if let Some(update) = rest
+                            && !self.send_other(update).await
+                        {
+                            return;
+                        }
+                    }
+                    Ok(other) => {
+                        if !self.send_other(other).await {
+                            return;
+                        }
+                    }
+                    Err(RecvError::Lagged(_)) => {
+                        if !self.send_stored().await {
+                            return;
+                        }
+                    }
+                    Err(RecvError::Closed) => break,
+                }
+            }
+            if !self.send_stored().await {
+                return;
+            }
+        }
+        self.send_end_from_store().await;
+    }
+
+    /// Pages through what the store has above `seq`.
+    async fn send_stored(&mut self) -> bool {
+        loop {
+            let Ok((items, more)) = self.call.daemon.sessions.items(&self.id, self.seq).await else { return false };
+            if !items.is_empty() && !self.send_items(items).await {
+                return false;
+            }
+            if !more {
+                return true;
+            }
+        }
+    }
+
+    async fn send_items(&mut self, mut items: Vec<SessionItem>) -> bool {
+        items.retain(|item| item.seq > self.seq);
+        let Some(last) = items.last() else { return true };
+        if items[0].seq != self.seq + 1 {
+            // Something in between was missed; the store has it.
+            return Box::pin(self.send_stored()).await;
+        }
+        self.seq = last.seq;
+        self.send(SessionUpdate { items, ..self.update() }).await
+    }
+
+    /// True while more will come.
+    async fn send_other(&mut self, update: Update) -> bool {
+        match update {
+            Update::Progress(progress) => {
+                self.call
+                    .peer
+                    .notify_lossy(notify::SESSION_UPDATE, &SessionUpdate { progress: Some(progress), ..self.update() });
+                true
+            }
+            Update::End(end) => {
+                if self.send_stored().await {
+                    self.send(SessionUpdate { end: Some(end), ..self.update() }).await;
+                }
+                false
+            }
+            Update::Item(item) => self.send_items(vec![item]).await,
+        }
+    }
+
+    async fn send_end_from_store(&self) {
+        let Ok(info) = self.call.daemon.sessions.info(&self.id).await else { return };
+        let end = SessionEnd {
+            status: info.status,
+            reason: info.reason,
+            usage: info.usage,
+            files_changed: Vec::new(),
+            artifact: info.artifact,
+        };
+        self.send(SessionUpdate { end: Some(end), ..self.update() }).await;
+    }
+
+    async fn send(&self, update: SessionUpdate) -> bool {
+        self.call.peer.notify(notify::SESSION_UPDATE, &update).await
+    }
+
+    fn update(&self) -> SessionUpdate {
+        SessionUpdate {
+            subscription: self.subscription,
+            id: self.id.clone(),
+            items: Vec::new(),
+            progress: None,
+            end: None,
+        }
+    }
+}
+
+pub(crate) async fn capability(call: Call, params: SessionCapabilityParams) -> Result<SessionCapability, WireError> {
+    let info = call.daemon.sessions.info(&params.id).await?;
+    let agent = info.agent_id.unwrap_or_else(|| format!("session:{}", info.id));
+    call.daemon.capabilities.open(&call.daemon, &info.id, &agent)
+}
+
+pub(crate) async fn providers(call: Call, _params: ProviderListParams) -> Result<ProviderList, WireError> {
+    Ok(ProviderList { providers: call.daemon.sessions.providers(&call.env).await })
+}

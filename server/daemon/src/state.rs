@@ -1,0 +1,64 @@
+//! What all services share.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::time::Instant;
+
+use podium_artifacts::Artifacts;
+use podium_config::{Home, Live};
+use podium_protocol::StopReason;
+use podium_sessions::local::ModelHost;
+use podium_sessions::{Inbox, Sessions};
+use podium_store::Store;
+use podium_worktrees::Worktrees;
+use tokio::sync::watch;
+
+use crate::ipc::CapabilitySockets;
+
+/// The running daemon.
+pub(crate) struct Daemon {
+    pub(crate) home: Home,
+    pub(crate) version: String,
+    /// Unique for this start.
+    pub(crate) instance: String,
+    pub(crate) token: String,
+    pub(crate) host: String,
+    pub(crate) started: Instant,
+    pub(crate) config: Arc<Live>,
+    pub(crate) store: Store,
+    pub(crate) artifacts: Artifacts,
+    pub(crate) models: Arc<ModelHost>,
+    pub(crate) sessions: Sessions,
+    pub(crate) inbox: Inbox,
+    pub(crate) worktrees: Worktrees,
+    pub(crate) capabilities: CapabilitySockets,
+    pub(crate) clients: AtomicU32,
+    /// Set once when the daemon is to end.
+    pub(crate) ending: watch::Sender<Option<StopReason>>,
+    /// Wakes with whatever may begin or end idleness.
+    pub(crate) activity: tokio::sync::Notify,
+}
+
+impl Daemon {
+    /// Asks the daemon to end. The first reason stands.
+    pub(crate) fn end(&self, reason: StopReason) {
+        self.ending.send_if_modified(|now| {
+            let first = now.is_none();
+            now.get_or_insert(reason);
+            first
+        });
+    }
+}
+
+/// Name of this machine.
+pub(crate) fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// Name of this user, for `person:<user>@<host>`.
+pub(crate) fn user_name() -> String {
+    ["USER", "LOGNAME"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+        .unwrap_or_else(|| format!("uid{}", rustix::process::getuid().as_raw()))
+}

@@ -1,0 +1,25 @@
+//! Takes away what is past its time: old events, removed worktrees whose days of undo are over.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use podium_store::{Durability, StoreError, now_ms, purge_events};
+
+use crate::state::Daemon;
+
+const EVERY: Duration = Duration::from_secs(3600);
+const DAY_MS: i64 = 24 * 3600 * 1000;
+
+pub(crate) async fn run(daemon: Arc<Daemon>) {
+    loop {
+        let before = now_ms() - daemon.config.get().integer("events.keep_days") * DAY_MS;
+        let purge = daemon.store.write::<_, StoreError>(Durability::Process, move |tx| purge_events(tx, before));
+        match purge.await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "old events went"),
+            Err(error) => tracing::warn!(%error, "old events could not be purged"),
+        }
+        daemon.worktrees.purge_trash().await;
+        tokio::time::sleep(EVERY).await;
+    }
+}
