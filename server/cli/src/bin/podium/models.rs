@@ -1,7 +1,7 @@
 //! `podium models`.
 
 use podium_cli::context::Context;
-use podium_cli::output::{Ending, Failure};
+use podium_cli::output::{Ending, Failure, Output};
 use podium_cli::progress::{bytes, waiting};
 use podium_cli::style::{Painter, one_line, printable, size};
 use podium_cli::table::Rows;
@@ -26,7 +26,7 @@ pub(crate) async fn run(context: &Context, command: ModelsCommand) -> Ending {
     match command {
         ModelsCommand::List => list(context, &client).await,
         ModelsCommand::Fetch(args) => {
-            introduce(context, &client, args.name.as_deref()).await?;
+            introduce(&context.output, &client, args.name.as_deref()).await?;
             let answer = change::<ModelFetch>(context, &client, "fetching", args.name).await?;
             print(
                 context,
@@ -53,15 +53,15 @@ async fn list(context: &Context, client: &Client) -> Ending {
     Ok(0)
 }
 
-/// Licence and source, before anything is fetched.
-async fn introduce(context: &Context, client: &Client, name: Option<&str>) -> Result<(), Failure> {
-    if context.output.is_json() {
+/// Licence and source, before anything is fetched. Silent where nothing will be.
+pub(crate) async fn introduce(output: &Output, client: &Client, name: Option<&str>) -> Result<(), Failure> {
+    if output.is_json() {
         return Ok(());
     }
     let models = client.call::<ModelListMethod>(ModelListParams {}).await?.models;
     let model = models.iter().find(|m| name.is_none_or(|n| m.name.eq_ignore_ascii_case(n)));
     if let Some(model) = model.filter(|m| m.state != ModelState::Present) {
-        context.output.note(&introduction(model, context.output.err_painter()));
+        output.note(&introduction(model, output.err_painter()));
     }
     Ok(())
 }

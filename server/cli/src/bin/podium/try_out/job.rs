@@ -19,6 +19,7 @@ use super::progress::Show;
 use super::report::{ArtifactReport, SessionReport, gaps_and_repeats, text_of};
 use super::source::{Excerpt, Source, excerpt};
 use super::stage::Stage;
+use crate::models::introduce;
 
 const WORKTREE: &str = "feat-hello";
 const AGENT: &str = "agent-one";
@@ -56,6 +57,7 @@ async fn start_daemon(client: &Client, how: &str) -> Result<(u32, String), Failu
 }
 
 async fn prepare_model(show: &mut Show, client: &Client) -> Result<(), Failure> {
+    introduce(&show.output, client, None).await?;
     let bar = bytes(&show.output, "fetching the model");
     let fetched = async {
         let answer = moving::<ModelFetch>(client, &bar).await?;
