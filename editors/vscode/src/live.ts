@@ -8,7 +8,8 @@ import { settings } from "./settings";
 import { Refresher } from "./stream/refresher";
 import { containing } from "./text/worktree";
 
-export type Topic = "worktrees" | "sessions" | "artifacts" | "inbox";
+const TOPICS = ["worktrees", "sessions", "artifacts", "inbox"] as const;
+export type Topic = (typeof TOPICS)[number];
 
 /** Which lists an event makes stale, by the first word of its type. */
 const CONCERNS: Record<string, readonly Topic[]> = {
@@ -40,6 +41,7 @@ export class Live implements vscode.Disposable {
   private readonly disposables: vscode.Disposable[] = [];
   private learned = new Set<string>();
   private subscription: number | undefined;
+  private subscribing: Promise<void> | undefined;
   /** Newest event that was seen; a new subscription begins behind it. */
   private seq: number | undefined;
 
@@ -66,17 +68,19 @@ export class Live implements vscode.Disposable {
     this.disposables.push(
       this.changed,
       this.happened,
-      server.onDidConnect(() => void this.begin()),
+      server.onDidConnect(() => {
+        this.subscription = undefined;
+      }),
       server.onDidChangeState((state) => {
         if (state === "running") {
-          this.refreshAll();
+          void this.begin();
         } else if (state !== "asleep" && state !== "starting") {
           this.forget();
         }
       }),
       server.on("podium/event", ({ subscription, event }) => this.took(subscription, event)),
       // The death of an owner changes how a claim looks without any event of the log.
-      server.on("podium/status", () => this.refresh("worktrees")),
+      server.on("podium/status", ({ state }) => (state === "off" ? undefined : void this.begin(["worktrees"]))),
       vscode.workspace.onDidChangeWorkspaceFolders(() => this.refresh("worktrees")),
     );
   }
@@ -96,8 +100,8 @@ export class Live implements vscode.Disposable {
   }
 
   refreshAll(): void {
-    for (const refresher of Object.values(this.refreshers)) {
-      refresher.request();
+    for (const topic of TOPICS) {
+      this.refresh(topic);
     }
   }
 
@@ -130,18 +134,30 @@ export class Live implements vscode.Disposable {
     }
   }
 
-  private async begin(): Promise<void> {
-    this.subscription = undefined;
+  /** Reads lists, and before that follows the log, unless it is followed already. */
+  private async begin(topics: readonly Topic[] = TOPICS): Promise<void> {
+    const followed = this.subscription !== undefined;
+    if (!followed) {
+      await (this.subscribing ??= this.subscribe());
+    }
+    // After the subscription, so that nothing falls between what is read now and what is announced later.
+    for (const topic of followed ? topics : TOPICS) {
+      this.refresh(topic);
+    }
+  }
+
+  private async subscribe(): Promise<void> {
     try {
       const from = this.seq === undefined ? {} : { fromSeq: this.seq };
       const answer = await this.server.read("podium/events/subscribe", { types: [], ...from });
       this.subscription = answer.subscription;
       this.seq ??= answer.headSeq;
     } catch (error) {
+      // Without a daemon there is none to follow; the next sign of one leads here again.
       this.log.warn("events are not followed", error);
+    } finally {
+      this.subscribing = undefined;
     }
-    // After the subscription, so that nothing falls between what is read now and what is announced later.
-    this.refreshAll();
   }
 
   private took(subscription: number, event: Event): void {
@@ -167,7 +183,7 @@ export class Live implements vscode.Disposable {
     this.sessions = [];
     this.artifacts = [];
     this.questions = [];
-    for (const topic of ["worktrees", "sessions", "artifacts", "inbox"] as const) {
+    for (const topic of TOPICS) {
       this.changed.fire(topic);
       void vscode.commands.executeCommand("setContext", `podium.${topic}Loaded`, false);
     }

@@ -52,7 +52,7 @@ export class PodiumServer implements Rpc, vscode.Disposable {
   private readonly changed = new vscode.EventEmitter<ServerState>();
   readonly onDidChangeState = this.changed.event;
   private readonly connected = new vscode.EventEmitter<void>();
-  /** A server is there that knows nothing of what an earlier one was asked for. Told after the state. */
+  /** A server is there that knows nothing of what an earlier one was asked for. Told before the state. */
   readonly onDidConnect = this.connected.event;
   private readonly notified = new vscode.EventEmitter<{ name: NotificationName; params: unknown }>();
   private client: LanguageClient | undefined;
@@ -220,8 +220,8 @@ export class PodiumServer implements Rpc, vscode.Disposable {
 
   private clientIs(state: State): void {
     if (state === State.Running) {
-      this.become("running");
       this.connected.fire();
+      this.become("running");
     } else if (state === State.Starting) {
       this.become("starting");
     } else if (this.current === "running" || this.current === "asleep") {

@@ -20,8 +20,11 @@ export const SESSION_SCHEME = "podium-session";
 
 /** Longest name of a tab, in characters. */
 const TAB_WIDTH = 32;
-/** Text that arrives within this time is shown together: the editor compares whole documents. */
+/** Text that arrives within this time is shown together. */
 const DRAW_EVERY_MS = 60;
+/** The editor is handed, and compares, whole documents: long ones are drawn less often, down to once a second. */
+const DRAW_MS_PER_CHARACTER = 1 / 2_000;
+const DRAW_AT_LEAST_EVERY_MS = 1_000;
 
 class Open {
   subscription: number | undefined;
@@ -42,6 +45,8 @@ export class SessionDocuments implements vscode.TextDocumentContentProvider, vsc
   private readonly open = new Map<string, Open>();
   private readonly follows = new WeakMap<vscode.TextEditor, Follow>();
   private readonly disposables: vscode.Disposable[];
+  /** What menus were told last about the document in front. */
+  private told = "";
 
   constructor(
     private readonly server: PodiumServer,
@@ -54,7 +59,17 @@ export class SessionDocuments implements vscode.TextDocumentContentProvider, vsc
       vscode.workspace.registerTextDocumentContentProvider(SESSION_SCHEME, this),
       vscode.languages.registerCodeLensProvider({ scheme: SESSION_SCHEME }, this),
       server.on("podium/session/update", (update) => this.took(update)),
-      server.onDidConnect(() => this.attachAll()),
+      server.onDidConnect(() => {
+        for (const open of this.open.values()) {
+          // Subscriptions belonged to the server that is gone.
+          open.subscription = undefined;
+        }
+      }),
+      server.onDidChangeState((state) => {
+        if (state === "running") {
+          this.attachLost();
+        }
+      }),
       live.onDidChange((topic) => {
         if (topic === "sessions") {
           this.reviveResumed();
@@ -145,11 +160,12 @@ export class SessionDocuments implements vscode.TextDocumentContentProvider, vsc
     return open;
   }
 
-  private attachAll(): void {
+  /** Follows again what lost its stream with the server or the daemon. */
+  private attachLost(): void {
     for (const [id, open] of this.open) {
-      // Subscriptions belonged to the server that is gone.
-      open.subscription = undefined;
-      void this.attach(id, open).catch((error: unknown) => this.log.warn(`session ${id} is not followed`, error));
+      if (open.subscription === undefined && !open.transcript.ended) {
+        this.attachSoon(id, open);
+      }
     }
   }
 
@@ -158,9 +174,13 @@ export class SessionDocuments implements vscode.TextDocumentContentProvider, vsc
     for (const [id, open] of this.open) {
       const session = this.live.session(id);
       if (open.transcript.ended && session !== undefined && !isOver(session.status)) {
-        void this.attach(id, open).catch((error: unknown) => this.log.warn(`session ${id} is not followed`, error));
+        this.attachSoon(id, open);
       }
     }
+  }
+
+  private attachSoon(id: string, open: Open): void {
+    this.attach(id, open).catch((error: unknown) => this.log.warn(`session ${id} is not followed`, error));
   }
 
   /** Streams what comes after the last item shown. One at a time: a second wish joins the first. */
@@ -176,6 +196,7 @@ export class SessionDocuments implements vscode.TextDocumentContentProvider, vsc
         open.subscription = answer.subscription;
         open.transcript.describe(answer.session);
         this.draw(open);
+        this.lensesChanged.fire();
       } finally {
         open.attaching = undefined;
       }
@@ -192,22 +213,23 @@ export class SessionDocuments implements vscode.TextDocumentContentProvider, vsc
     const accepted = open.transcript.accept(update);
     if (accepted === "gap") {
       this.log.warn(`session ${update.id}: an item after ${open.transcript.lastSeq} is missing; the stream is asked for again`);
-      void this.attach(update.id, open).catch((error: unknown) => this.log.warn(`session ${update.id} is not followed`, error));
+      this.attachSoon(update.id, open);
       return;
     }
     if (accepted === "ended") {
       open.subscription = undefined;
+      this.lensesChanged.fire();
     }
     this.draw(open);
   }
 
   private draw(open: Open): void {
+    const pause = Math.min(DRAW_EVERY_MS + open.transcript.text.length * DRAW_MS_PER_CHARACTER, DRAW_AT_LEAST_EVERY_MS);
     open.timer ??= setTimeout(() => {
       open.timer = undefined;
       this.changed.fire(open.uri);
-      this.lensesChanged.fire();
       this.tellMenus();
-    }, DRAW_EVERY_MS);
+    }, pause);
   }
 
   private closed(document: vscode.TextDocument): void {
@@ -228,7 +250,10 @@ export class SessionDocuments implements vscode.TextDocumentContentProvider, vsc
     const id = this.active;
     const session = id === undefined ? undefined : this.open.get(id)?.transcript.info;
     const state = session === undefined ? "" : isOver(session.status) ? "over" : "running";
-    void vscode.commands.executeCommand("setContext", "podium.session.active", state);
+    if (state !== this.told) {
+      this.told = state;
+      void vscode.commands.executeCommand("setContext", "podium.session.active", state);
+    }
   }
 
   private follow(editor: vscode.TextEditor): Follow {

@@ -75,20 +75,24 @@ export function worktreeArgument(argument: unknown): Worktree | undefined {
 }
 
 /**
- * The folder whose repository is meant: that of the file in front; with several folders and none in front, the person
- * says. Undefined when they went away.
+ * Where the repository lies that is meant: the file in front; the only folder; else the person says which one. Undefined
+ * when they went away.
  */
 export async function repository(context: CommandContext): Promise<At | undefined> {
-  const subject = context.statusBar.subject;
-  if (subject !== undefined) {
-    return { uri: subject.toString() };
+  const front = vscode.window.activeTextEditor?.document.uri;
+  if (front?.scheme === "file") {
+    return { uri: front.toString() };
   }
   const folders = (vscode.workspace.workspaceFolders ?? []).filter((folder) => folder.uri.scheme === "file");
-  if (folders.length === 0) {
+  if (folders.length > 1) {
+    const folder = await vscode.window.showWorkspaceFolderPick({ placeHolder: "In which folder's repository?" });
+    return folder === undefined ? undefined : { uri: folder.uri.toString() };
+  }
+  const only = folders[0]?.uri ?? context.statusBar.subject;
+  if (only === undefined) {
     throw new Error("Open a folder of a git repository first");
   }
-  const folder = folders.length === 1 ? folders[0] : await vscode.window.showWorkspaceFolderPick();
-  return folder === undefined ? undefined : { uri: folder.uri.toString() };
+  return { uri: only.toString() };
 }
 
 /** Lets a person choose a worktree; the one in front is offered first. */

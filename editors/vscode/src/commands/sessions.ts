@@ -3,6 +3,8 @@
 import * as vscode from "vscode";
 import type { ProviderInfo, SessionContext, SessionInfo, SessionStarted, SessionStartParams } from "../protocol";
 import { isOver, isUnfinished, sessionRow } from "../text/session";
+import { heldBy, ownerFacts } from "../text/claim";
+import { wireError } from "../text/errors";
 import { shortened } from "../text/markdown";
 import { agent, here, repository, worktreeArgument, type CommandContext, type CommandTable } from "./context";
 
@@ -48,7 +50,32 @@ async function start(context: CommandContext, argument: unknown): Promise<void> 
     prompt,
     ...(about === undefined ? {} : { context: about }),
   };
-  await follow(context, await context.server.command<SessionStarted>("podium.session.start", params));
+  const started = await startOrElsewhere(context, params);
+  if (started !== undefined) {
+    await follow(context, started);
+  }
+}
+
+/** Where somebody else holds the worktree, the person may have a new one for the session. */
+async function startOrElsewhere(context: CommandContext, params: SessionStartParams): Promise<SessionStarted | undefined> {
+  const begin = (one: SessionStartParams) => context.server.command<SessionStarted>("podium.session.start", one);
+  try {
+    return await begin(params);
+  } catch (thrown) {
+    const { kind, owner } = wireError(thrown);
+    if (kind !== "conflict" || !owner || !params.worktree) {
+      throw thrown;
+    }
+    const question = `${params.worktree} is held by ${heldBy(owner, new Date())}`;
+    const options = { modal: true, detail: ownerFacts(owner, new Date()).slice(1).join("\n") };
+    if ((await vscode.window.showWarningMessage(question, options, "Start in a New Worktree")) === undefined) {
+      return undefined;
+    }
+    const { repo } = params;
+    const name = `session-${new Date().toISOString().replace(/\D/g, "").slice(4, 14)}`;
+    const made = await context.server.act("podium/worktree/create", { ...(repo ? { repo } : {}), ...agent(), type: "feat", name });
+    return begin({ ...params, repo: made.worktree.path, worktree: made.worktree.name });
+  }
 }
 
 /** Opens the document of a session that began or goes on. */
