@@ -4,3 +4,5 @@ mod bed;
 mod envelopes;
 mod scripts;
 mod setup;
+#[cfg(unix)]
+mod stream;
