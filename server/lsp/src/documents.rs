@@ -1,6 +1,7 @@
 //! The documents the editor has open: the only state of the language server's own.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use tower_lsp::ls_types::{Position, Range, TextDocumentContentChangeEvent};
 
@@ -57,7 +58,8 @@ impl Document {
 /// Open documents by URI, and which of them the person looks at.
 #[derive(Debug, Default)]
 pub(crate) struct Documents {
-    open: HashMap<String, Document>,
+    /// Shared with the requests that read them, so that a request sees the text as it was when it arrived.
+    open: HashMap<String, Arc<Document>>,
     total: usize,
     focused: Option<String>,
     touched: Option<String>,
@@ -77,7 +79,7 @@ impl Documents {
             text
         };
         self.total += text.len();
-        self.open.insert(uri.clone(), Document::new(language, version, text));
+        self.open.insert(uri.clone(), Arc::new(Document::new(language, version, text)));
         self.touched = Some(uri);
     }
 
@@ -92,6 +94,7 @@ impl Documents {
             tracing::warn!(uri, "a change of a document that is not open");
             return;
         };
+        let document = Arc::make_mut(document);
         self.total -= document.text.len();
         for change in changes {
             document.apply(change, encoding);
@@ -121,7 +124,7 @@ impl Documents {
         self.focused = uri;
     }
 
-    pub(crate) fn get(&self, uri: &str) -> Option<&Document> {
+    pub(crate) fn get(&self, uri: &str) -> Option<&Arc<Document>> {
         self.open.get(uri)
     }
 

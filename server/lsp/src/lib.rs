@@ -53,6 +53,7 @@
 //! | `podium/status` | `StatusLine`, when it changes otherwise than by its age |
 //! | `podium/event` | `EventNotification` |
 //! | `podium/session/update` | `SessionUpdate` |
+//! | `podium/daemon/stopping` | `DaemonStopping`: a person stopped the daemon, it stays away until a person acts |
 //! | `podium/progress` | `{request, message, done, total}`: how far the request with that LSP id is |
 
 mod abilities;

@@ -1,6 +1,6 @@
 //! The custom notifications, which only clients get that announce `experimental.podium`.
 
-use podium_protocol::{EventNotification, Progress, SessionUpdate, StatusLine};
+use podium_protocol::{DaemonStopping, EventNotification, Progress, SessionUpdate, StatusLine};
 use serde_json::Value;
 use tower_lsp::ls_types::notification::Notification;
 
@@ -19,6 +19,7 @@ notifications! {
     PodiumSessionUpdate(SessionUpdate) = "podium/session/update";
     PodiumStatus(StatusLine) = "podium/status";
     PodiumProgress(ProgressOf) = "podium/progress";
+    PodiumDaemonStopping(DaemonStopping) = "podium/daemon/stopping";
 }
 
 /// As [`Progress`], with the id of the LSP request, which may be a text.

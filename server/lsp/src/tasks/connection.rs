@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use podium_client::ConnectionState;
+use podium_protocol::{DaemonStopping, StopReason};
 use tower_lsp::ls_types::MessageType;
 
+use crate::notifications::PodiumDaemonStopping;
 use crate::state::State;
 
 pub(crate) async fn tell(state: Arc<State>) {
@@ -24,6 +26,8 @@ pub(crate) async fn tell(state: Arc<State>) {
             ConnectionState::Stopped => {
                 // It comes back by a person's command only, who need not be told.
                 known = None;
+                let stopping = DaemonStopping { reason: StopReason::Deliberate };
+                state.editor.announce_custom::<PodiumDaemonStopping>(stopping).await;
                 let line = "Podium's daemon was stopped; the next Podium command starts it again";
                 state.editor.show(MessageType::INFO, line).await;
             }

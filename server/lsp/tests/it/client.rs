@@ -1,5 +1,6 @@
 //! An LSP client on a pair of streams. What it was sent and no test looked at fails the test at the end.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -20,11 +21,25 @@ pub(crate) struct LspClient {
     inbox: Arc<Inbox>,
     server: JoinHandle<bool>,
     next: i64,
+    announced: bool,
 }
+
+/// What Helix knows; it logs an error for every other notification. Other methods need an announcement.
+const KNOWN: &[&str] = &[
+    "textDocument/publishDiagnostics",
+    "window/showMessage",
+    "window/logMessage",
+    "$/progress",
+    "window/workDoneProgress/create",
+    "window/showDocument",
+    "window/showMessageRequest",
+];
 
 #[derive(Default)]
 struct Inbox {
     messages: Mutex<Vec<Value>>,
+    /// Methods of all that ever came.
+    seen: Mutex<BTreeSet<String>>,
     changed: Notify,
 }
 
@@ -49,7 +64,7 @@ impl LspClient {
         let (from, to) = tokio::io::split(ours);
         let inbox = Arc::new(Inbox::default());
         tokio::spawn(read(BufReader::new(from), Arc::clone(&inbox)));
-        Self { output: to, inbox, server, next: 0 }
+        Self { output: to, inbox, server, next: 0, announced: false }
     }
 
     /// An initialized client whose window has the folder `feat-a`.
@@ -60,6 +75,7 @@ impl LspClient {
     }
 
     pub(crate) async fn initialize(&mut self, daemon: &Daemon, capabilities: Value) -> Value {
+        self.announced = capabilities["experimental"]["podium"] == true;
         let folder = json!({ "uri": daemon.uri("feat-a"), "name": "a" });
         let params = json!({ "processId": null, "rootUri": null, "workspaceFolders": [folder], "capabilities": capabilities });
         let answer = self.request("initialize", params).await.unwrap();
@@ -194,6 +210,9 @@ impl Drop for LspClient {
         self.server.abort();
         let messages = self.inbox.messages.lock().unwrap();
         if !std::thread::panicking() {
+            for method in self.inbox.seen.lock().unwrap().iter() {
+                assert!(self.announced || KNOWN.contains(&method.as_str()), "{method} was not announced");
+            }
             assert!(messages.is_empty(), "messages that nobody looked at: {messages:#?}");
         }
     }
@@ -214,7 +233,11 @@ async fn read(mut input: BufReader<ReadHalf<DuplexStream>>, inbox: Arc<Inbox>) {
         }
         let mut body = vec![0; length];
         input.read_exact(&mut body).await.unwrap();
-        inbox.messages.lock().unwrap().push(serde_json::from_slice(&body).unwrap());
+        let message: Value = serde_json::from_slice(&body).unwrap();
+        if let Some(method) = message["method"].as_str() {
+            inbox.seen.lock().unwrap().insert(method.to_owned());
+        }
+        inbox.messages.lock().unwrap().push(message);
         inbox.changed.notify_waiters();
     }
 }

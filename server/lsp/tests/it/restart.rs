@@ -88,6 +88,21 @@ async fn a_deliberate_stop_is_told_once_and_only_a_person_ends_it() {
 }
 
 #[tokio::test]
+async fn a_client_of_podium_s_own_is_told_of_a_stop_in_words_it_can_act_on() {
+    let mut daemon = Daemon::running();
+    let mut client = LspClient::open(&daemon, with_podium()).await;
+    assert_eq!(client.notified("podium/status").await["state"], "free");
+    daemon.stop().await;
+    assert_eq!(client.notified("podium/daemon/stopping").await["reason"], "deliberate");
+    assert_eq!(client.notified("podium/status").await["state"], "off");
+    said(&client, "was stopped").await;
+    daemon.start();
+    client.command("podium.status", json!([{}])).await.unwrap();
+    assert_eq!(client.notified("podium/status").await["state"], "free");
+    client.leave().await;
+}
+
+#[tokio::test]
 async fn without_a_daemon_commands_say_so_and_one_line_is_logged() {
     let daemon = Daemon::absent();
     let mut client = LspClient::open(&daemon, plain()).await;
