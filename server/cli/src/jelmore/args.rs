@@ -190,7 +190,6 @@ pub struct SessionResumeArgs {
 }
 
 #[derive(Debug, Clone, Args)]
-#[command(args_conflicts_with_subcommands = true)]
 pub struct InboxArgs {
     #[command(subcommand)]
     pub command: Option<InboxCommand>,

@@ -9,7 +9,7 @@ use podium_protocol::{
 use super::args::{InboxArgs, InboxCommand};
 use super::{now, render};
 use crate::context::Context;
-use crate::output::Ending;
+use crate::output::{Ending, usage};
 use crate::progress::waiting;
 use crate::style::one_line;
 
@@ -20,7 +20,10 @@ pub(super) async fn run(context: &Context, args: InboxArgs) -> Ending {
     let client = context.client()?;
     match args.command {
         None => list(context, &client, args.all).await,
-        Some(InboxCommand::List { all }) => list(context, &client, all).await,
+        Some(InboxCommand::List { all }) => list(context, &client, all || args.all).await,
+        Some(_) if args.all => {
+            Err(usage("--all belongs to the list of questions", "jelmore inbox list --all"))
+        }
         Some(InboxCommand::Answer { id, decision }) => {
             let answered =
                 client.call::<InboxAnswer>(InboxAnswerParams { id, decision: decision.into() }).await?;

@@ -67,7 +67,7 @@ fn session() -> Value {
 /// Serves one client in the bed's home: `respond` gives the answer to a request, `after` acts behind it.
 fn serve(
     bed: &Bed,
-    respond: impl Fn(&Request) -> Result<Value, WireError> + Send + 'static,
+    respond: impl Fn(&Request) -> Outcome + Send + 'static,
     after: impl Fn(&mut Peer, &str) + Send + 'static,
 ) -> (JoinHandle<()>, mpsc::Receiver<Request>) {
     let home = Home::new(bed.path("p"), bed.path("m"));
@@ -88,7 +88,7 @@ fn serve(
         }));
         while let Some(frame) = peer.read() {
             let Frame::Request(request) = frame else { continue };
-            let outcome = respond(&request).map_or_else(Outcome::Err, Outcome::Ok);
+            let outcome = respond(&request);
             peer.write(&Frame::Response(Response { id: request.id, outcome }));
             after(&mut peer, &request.method);
             let _ = requests.send(request);
@@ -97,8 +97,8 @@ fn serve(
     (server, seen)
 }
 
-fn respond(request: &Request) -> Result<Value, WireError> {
-    Ok(match request.method.as_str() {
+fn respond(request: &Request) -> Outcome {
+    Outcome::Ok(match request.method.as_str() {
         "session/start" | "session/resume" => json!({
             "id": "s1", "provider": "local", "model": null, "worktree": null, "status": "in_progress", "lastSeq": 3,
         }),
@@ -202,8 +202,9 @@ fn the_first_interrupt_cancels_and_waits_for_the_end() {
 #[test]
 fn a_refused_start_is_an_envelope_that_ends_the_stream() {
     let bed = Bed::new();
-    let refuse =
-        |_: &Request| Err(WireError::unavailable("no provider is usable").hint("podium models fetch"));
+    let refuse = |_: &Request| {
+        Outcome::Err(WireError::unavailable("no provider is usable").hint("podium models fetch"))
+    };
     let (server, _requests) = serve(&bed, refuse, |_, _| {});
     let (code, object) = bed.json(&["jelmore", "start", "--prompt", "hi", "--json"]);
     server.join().unwrap();

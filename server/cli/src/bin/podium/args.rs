@@ -105,7 +105,6 @@ pub(crate) struct LspArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct DaemonArgs {
     #[command(subcommand)]
     pub(crate) command: Option<DaemonCommand>,

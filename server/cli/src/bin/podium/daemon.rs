@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use podium_cli::context::Context;
-use podium_cli::output::{Ending, Failure, Output};
+use podium_cli::output::{Ending, Failure, Output, usage};
 use podium_cli::progress::waiting;
 use podium_cli::style::{Painter, printable, size};
 use podium_cli::time::duration;
@@ -15,7 +15,7 @@ use podium_protocol::{
 };
 use serde::Serialize;
 
-use crate::args::DaemonCommand;
+use crate::args::{DaemonArgs, DaemonCommand};
 use crate::logs;
 
 /// Longest wait for a daemon that was told to stop: it writes what is under way.
@@ -34,8 +34,11 @@ pub(crate) fn foreground(output: Output) -> ExitCode {
     }
 }
 
-pub(crate) async fn run(context: &Context, command: Option<DaemonCommand>) -> Ending {
-    match command {
+pub(crate) async fn run(context: &Context, args: DaemonArgs) -> Ending {
+    if args.foreground {
+        return Err(usage("--foreground starts a daemon and takes no command", "podium daemon --foreground"));
+    }
+    match args.command {
         None => status(context).await,
         Some(DaemonCommand::Status) => print_status(context, &context.client_of_running()?).await,
         Some(DaemonCommand::Stop) => stop(context).await,

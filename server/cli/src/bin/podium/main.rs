@@ -64,7 +64,7 @@ fn output_for(command: &Command, output: Output) -> Output {
 
 async fn dispatch(context: &Context, command: Command) -> Ending {
     match command {
-        Command::Daemon(args) => daemon::run(context, args.command).await,
+        Command::Daemon(args) => daemon::run(context, args).await,
         Command::Status => daemon::status(context).await,
         Command::Doctor => health::doctor(context).await,
         Command::Config(command) => config::run(context, command).await,
@@ -102,6 +102,39 @@ mod tests {
         assert!(cli.output.json && matches!(cli.command, Command::Imi(_)));
         let cli = PodiumCli::try_parse_from(["podium", "--json", "jelmore", "sessions", "list"]).unwrap();
         assert!(cli.output.json && matches!(cli.command, Command::Jelmore(_)));
+    }
+
+    #[test]
+    fn json_may_stand_before_every_word() {
+        for line in [
+            &["daemon", "status"][..],
+            &["daemon", "logs", "-n", "3"],
+            &["imi", "feat", "x", "--agent-id", "a"],
+            &["imi", "list", "--all"],
+            &["jelmore", "inbox", "list"],
+            &["jelmore", "inbox", "answer", "q", "allow"],
+            &["jelmore", "sessions", "resume", "s", "--from-seq", "4"],
+            &["jelmore", "start", "local", "--prompt", "x"],
+            &["models", "fetch"],
+            &["artifacts", "search", "x"],
+            &["events", "tail", "--until-now"],
+            &["config", "set", "k", "v"],
+            &["try", "--keep"],
+            &["doctor"],
+        ] {
+            for at in 0..=line.len() {
+                // Behind an option that takes a value it would be that value.
+                if at > 0
+                    && line[at - 1].starts_with('-')
+                    && !matches!(line[at - 1], "--all" | "--until-now" | "--keep")
+                {
+                    continue;
+                }
+                let words = [&["podium"], &line[..at], &["--json"], &line[at..]].concat();
+                let cli = PodiumCli::try_parse_from(&words);
+                assert!(cli.as_ref().is_ok_and(|c| c.output.json), "{words:?} {:?}", cli.err());
+            }
+        }
     }
 
     fn help(mut command: clap::Command, prefix: &str, out: &mut String) {
