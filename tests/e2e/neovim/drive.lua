@@ -8,6 +8,8 @@
 --   PODIUM_E2E_FILE          a tracked file in it, relative (default: the first one)
 --   PODIUM_E2E_OUT           where the result is written, as JSON
 --   PODIUM_E2E_KILL_DAEMON   1: SIGKILL the daemon in the middle of an answer, and resume
+--   PODIUM_E2E_KILL_SERVER   1: SIGKILL the language server in the middle of an answer
+--   PODIUM_E2E_CODE_ACTION   1: start a session by a code action, and cancel it
 --   PODIUM_TEST_TIMEOUT_MS   longest wait for one condition (default 60000)
 -- Whatever `podium` needs (PODIUM_HOME, PODIUM_MODELS) it finds in the environment. Ends with 0, or with 1 and the
 -- reason on stderr; the result holds the steps that were done in both cases.
@@ -237,6 +239,22 @@ local function attach_again()
   wait_for_end(id, 'completed')
 end
 
+--- A request that meets the dying daemon may fail; a later one must not.
+---@param old_pid integer
+local function wait_for_another_daemon(old_pid)
+  local asking, new = false, nil
+  wait('a new daemon', function()
+    if not asking and not new then
+      asking = true
+      require('podium').request('status', {}, function(_, daemon)
+        asking = false
+        new = daemon and daemon.pid ~= old_pid and daemon or nil
+      end)
+    end
+    return new
+  end)
+end
+
 local function survive_the_daemon()
   local prompt = 'Tell a long story about a lighthouse.'
   vim.cmd(('Podium session start provider=local worktree=%s seed=2 max_tokens=200 %s'):format(NAME, prompt))
@@ -252,22 +270,89 @@ local function survive_the_daemon()
   local before = text(buffer_of(id))
   local running = sessions[id].status == 'in_progress'
   assert(vim.uv.kill(pid, 'sigkill'))
-  wait('the interruption or the rest', function()
-    local new = ask('status', {})
-    return new.pid ~= pid and sessions[id].status ~= 'in_progress'
+  wait_for_another_daemon(pid)
+  wait('the interruption or the end', function()
+    return sessions[id].status ~= 'in_progress'
   end)
   local interrupted = sessions[id].status == 'interrupted'
+  local kept = text(buffer_of(id))
+  assert(vim.startswith(kept, before), 'what was shown stays')
   if interrupted then
     vim.api.nvim_set_current_buf(buffer_of(id))
     vim.cmd.normal('r')
     wait('the session to go on', function()
-      return #text(buffer_of(id)) > #before
+      return #text(buffer_of(id)) > #kept
     end)
   end
   wait_for_end(id, 'completed')
   same_as_stored(id)
-  assert(vim.startswith(text(buffer_of(id)), before), 'what was shown stays')
+  assert(vim.startswith(text(buffer_of(id)), kept), 'what was shown stays')
   return { midStream = running, interrupted = interrupted, shownBefore = #before }
+end
+
+---@return integer? pid
+local function server_pid()
+  for _, pid in ipairs(vim.api.nvim_get_proc_children(vim.fn.getpid())) do
+    local process = vim.api.nvim_get_proc(pid)
+    if process and process.name == 'podium' then
+      return pid
+    end
+  end
+end
+
+local function survive_the_server()
+  local prompt = 'Tell a long story about a harbour.'
+  local known = vim.tbl_keys(sessions)
+  vim.cmd(('Podium session start provider=local worktree=%s seed=3 max_tokens=200 %s'):format(NAME, prompt))
+  local id = wait('a third session', function()
+    local id = shown_session()
+    return id and not vim.tbl_contains(known, id) and id or nil
+  end)
+  wait('some text', function()
+    return #text(buffer_of(id)) > #prompt + 30
+  end)
+  local before, old = text(buffer_of(id)), server_pid()
+  local running = sessions[id].status == 'in_progress'
+  assert(vim.uv.kill(assert(old, 'the language server is a child of the editor'), 'sigkill'))
+  wait('a new language server', function()
+    local new = server_pid()
+    return new and new ~= old and support.client()
+  end)
+  wait_for_end(id, 'completed')
+  same_as_stored(id)
+  assert(vim.startswith(text(buffer_of(id)), before), 'what was shown stays')
+  return { midStream = running, shownBefore = #before }
+end
+
+local function start_by_a_code_action()
+  local known = vim.tbl_keys(sessions)
+  vim.cmd.edit(vim.fn.fnameescape(vim.fs.joinpath(switched.path, result.file)))
+  wait('the file to be attached', function()
+    return support.client().attached_buffers[vim.api.nvim_get_current_buf()]
+  end)
+  local first = vim.api.nvim_buf_get_lines(0, 0, 1, false)[1]
+  vim.lsp.buf.code_action({
+    apply = true,
+    range = { start = { 1, 0 }, ['end'] = { 1, #first } },
+    filter = function(action)
+      return action.title:find('Explain', 1, true) ~= nil
+    end,
+  })
+  local id = wait('the session of the code action', function()
+    local id = shown_session()
+    return id and not vim.tbl_contains(known, id) and id or nil
+  end)
+  wait('its prompt', function()
+    return vim.startswith(text(buffer_of(id)), '> ')
+  end)
+  if sessions[id] and sessions[id].status == 'in_progress' then
+    vim.cmd('Podium session cancel ' .. id)
+  end
+  wait('its end', function()
+    return sessions[id] and not sessions[id].live
+  end)
+  same_as_stored(id)
+  return { id = id, status = sessions[id].status }
 end
 
 local function clean_up()
@@ -300,6 +385,12 @@ support.main(function()
     step('attach', attach_again)
     if vim.env.PODIUM_E2E_KILL_DAEMON == '1' then
       step('kill', survive_the_daemon)
+    end
+    if vim.env.PODIUM_E2E_KILL_SERVER == '1' then
+      step('kill server', survive_the_server)
+    end
+    if vim.env.PODIUM_E2E_CODE_ACTION == '1' then
+      step('code action', start_by_a_code_action)
     end
     step('clean up', clean_up)
     result.ok = true
