@@ -115,7 +115,10 @@ impl Spot<'_> {
                 "Explain the selected code, {place}. Say first what it is for, then how it works, then what is \
                  surprising or risky about it. Change nothing."
             ),
-            Task::Fix => self.fix_prompt(&place),
+            Task::Fix => format!(
+                "Fix what the editor reports here, {place}, with the smallest change that is right, and say in one \
+                 sentence what the cause was."
+            ),
             Task::Implement => {
                 let (line, text) = self.todo().unwrap_or((self.range.start.line as usize, ""));
                 let file = self.file();
@@ -132,18 +135,6 @@ impl Spot<'_> {
             ),
             Task::Ask => format!("About the selected code, {place}:\n\n"),
         }
-    }
-
-    fn fix_prompt(&self, place: &str) -> String {
-        let mut prompt =
-            format!("Fix what the editor reports here, {place}, with the smallest change that is right:\n");
-        for diagnostic in self.diagnostics.iter().take(20) {
-            let source = diagnostic.source.as_deref().map(|s| format!("{s}: ")).unwrap_or_default();
-            let line = diagnostic.range.start.line + 1;
-            prompt.push_str(&format!("- line {line}: {source}{}\n", diagnostic.message));
-        }
-        prompt.push_str("Explain the cause in one sentence.");
-        prompt
     }
 
     /// ``lines 3-9 of `src/a.rs` ``

@@ -12,7 +12,7 @@ use crate::state::{State, lock};
 use crate::to_lsp::to_holder;
 
 const NEW_WORKTREE: &str = "In a new worktree";
-const NEVERTHELESS: &str = "Try it nevertheless";
+const NEVERTHELESS: &str = "Here nevertheless";
 
 /// Completes the parameters of `session/start`. False when the person does not want it after all.
 ///

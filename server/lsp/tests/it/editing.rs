@@ -65,7 +65,7 @@ async fn diagnostics_travel_with_the_action_that_fixes_them() {
     let fix = titled(&found, "Fix this diagnostic");
     assert_eq!((&fix["kind"], &fix["diagnostics"]), (&json!("quickfix"), &json!([unused])));
     let argument = &fix["command"]["arguments"][0];
-    assert!(argument["prompt"].as_str().unwrap().contains("- line 1: rustc: unused variable: `x`"));
+    assert!(argument["prompt"].as_str().unwrap().contains("line 1 of `src.rs`"));
     assert_eq!(argument["context"]["diagnostics"], json!([unused]));
     client.leave().await;
 }
