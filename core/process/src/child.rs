@@ -117,7 +117,7 @@ impl Child {
             started: Instant::now(),
             _scratch: scratch,
         };
-        child.identity = match ProcessIdentity::of(group.leader) {
+        child.identity = match ProcessIdentity::of(child.group.leader) {
             Ok(identity) => Some(identity),
             Err(ProcessError::NoSuchProcess { .. }) => None,
             Err(error) => return Err(error),
@@ -205,7 +205,7 @@ impl Child {
         }
     }
 
-    fn signal(&self, signal: EndSignal) {
+    fn signal(&mut self, signal: EndSignal) {
         if let Err(error) = self.group.signal(signal) {
             tracing::warn!(program = self.name, pid = self.group.leader, %error, "process group could not be signalled");
         }

@@ -207,7 +207,7 @@ impl Command {
             command.kill_on_drop(true).spawn()
         })
         .map_err(|source| spawn_error(&name, source))?;
-        let group = ProcessGroup { leader: inner.id().unwrap_or_default(), ask_leader };
+        let group = ProcessGroup::new(inner.id().unwrap_or_default(), ask_leader);
         Child::new(inner, group, name, grace, confinement.into_scratch())
     }
 

@@ -13,22 +13,39 @@ pub(crate) enum EndSignal {
 
 /// The session led by one child. The leader must not have been reaped when a signal is sent: only then its pid, and the
 /// group and session of that number, can not mean somebody else's processes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) struct ProcessGroup {
     pub(crate) leader: u32,
     /// Whether the leader itself is asked to end. Not so for `bwrap`: it would take its whole pid namespace with it at
     /// once, and leave no time to what runs inside.
     pub(crate) ask_leader: bool,
+    /// Descendants seen so far. One that moved to another session can not be found any more once its parent is dead, so
+    /// it is looked for before anybody is signalled, and remembered until it is killed.
+    #[cfg(target_os = "linux")]
+    known: Vec<linux::Member>,
+}
+
+impl ProcessGroup {
+    pub(crate) fn new(leader: u32, ask_leader: bool) -> Self {
+        Self {
+            leader,
+            ask_leader,
+            #[cfg(target_os = "linux")]
+            known: Vec::new(),
+        }
+    }
 }
 
 #[cfg(unix)]
 impl ProcessGroup {
     /// Sends `signal` to the group and, on Linux, to all descendants, also those that moved to a session of their own.
-    pub(crate) fn signal(&self, signal: EndSignal) -> io::Result<()> {
+    pub(crate) fn signal(&mut self, signal: EndSignal) -> io::Result<()> {
         let number = match signal {
             EndSignal::Terminate => libc::SIGTERM,
             EndSignal::Kill => libc::SIGKILL,
         };
+        #[cfg(target_os = "linux")]
+        self.look_around();
         let whole_group = signal == EndSignal::Kill || self.ask_leader;
         if whole_group {
             self.signal_group(number)?;
@@ -50,34 +67,45 @@ impl ProcessGroup {
         }
     }
 
+    /// Whether anybody new was found.
     #[cfg(target_os = "linux")]
-    fn signal_strays(&self, signal: EndSignal, group_has_it: bool) {
+    fn look_around(&mut self) -> bool {
+        let before = self.known.len();
+        for member in linux::members(self.leader, &self.known) {
+            if !self.known.iter().any(|known| known.key() == member.key()) {
+                self.known.push(member);
+            }
+        }
+        self.known.len() > before
+    }
+
+    #[cfg(target_os = "linux")]
+    fn signal_strays(&mut self, signal: EndSignal, group_has_it: bool) {
         // A process may fork while the list is read: look again until nobody new shows up.
         const ROUNDS: usize = 16;
-        let mut done = std::collections::HashSet::new();
+        let mut done = 0;
         for _ in 0..ROUNDS {
-            let new: Vec<_> =
-                linux::members(self.leader).into_iter().filter(|member| done.insert(member.key())).collect();
-            if new.is_empty() {
-                break;
-            }
-            for member in new {
+            for member in &self.known[done..] {
                 // Nobody is asked twice: many programs take a second SIGTERM as "at once".
                 let has_it = group_has_it && member.stat.group == self.leader;
                 if member.pid != self.leader && !has_it {
-                    linux::signal_exactly(member, signal);
+                    linux::signal_exactly(*member, signal);
                 }
+            }
+            done = self.known.len();
+            if !self.look_around() {
+                break;
             }
         }
     }
 
     #[cfg(not(target_os = "linux"))]
-    fn signal_strays(&self, _signal: EndSignal, _group_has_it: bool) {}
+    fn signal_strays(&mut self, _signal: EndSignal, _group_has_it: bool) {}
 }
 
 #[cfg(not(unix))]
 impl ProcessGroup {
-    pub(crate) fn signal(&self, _signal: EndSignal) -> io::Result<()> {
+    pub(crate) fn signal(&mut self, _signal: EndSignal) -> io::Result<()> {
         Ok(())
     }
 }
@@ -104,9 +132,12 @@ mod linux {
     }
 
     /// Living processes of the leader's group and session, and all their descendants.
-    pub(super) fn members(leader: u32) -> Vec<Member> {
+    pub(super) fn members(leader: u32, known: &[Member]) -> Vec<Member> {
         let all = living_processes();
-        let mut pids: HashSet<u32> = HashSet::from([leader]);
+        let known: HashSet<(u32, u64)> = known.iter().map(Member::key).collect();
+        let mut pids: HashSet<u32> =
+            all.iter().filter(|it| known.contains(&it.key())).map(|it| it.pid).collect();
+        pids.insert(leader);
         loop {
             let before = pids.len();
             for member in &all {

@@ -328,7 +328,7 @@ async fn a_confined_child_dies_when_it_is_dropped() {
         let child = wrap(command, &place.policy(), mechanism).unwrap().spawn().unwrap();
         let leader = child.identity().unwrap().clone();
         within(async {
-            while !place.path("tree/src/pid").exists() {
+            while !fs::read_to_string(place.path("tree/src/pid")).unwrap_or_default().ends_with('\n') {
                 tokio::task::yield_now().await;
             }
         })
