@@ -12,6 +12,12 @@ impl Painter {
         Self { colours }
     }
 
+    /// Whether there is a terminal that shows colours.
+    #[must_use]
+    pub const fn paints(self) -> bool {
+        self.colours
+    }
+
     #[must_use]
     pub fn red(self, text: &str) -> String {
         self.paint("31", text)

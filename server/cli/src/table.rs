@@ -41,7 +41,9 @@ impl Rows {
             .filter(|c| self.rows.iter().any(|r| r.get(*c).is_some_and(|t| !t.is_empty())))
             .collect();
         let mut table = Table::new();
-        table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+        // Fitted to a terminal only: a pipe gets each row on one line, whatever terminal is behind it.
+        let fit = if paint.paints() { ContentArrangement::Dynamic } else { ContentArrangement::Disabled };
+        table.load_style(presets::NOTHING).set_content_arrangement(fit);
         table.set_header(used.iter().map(|c| self.titles[*c]));
         for row in &self.rows {
             table.add_row(used.iter().map(|c| row.get(*c).map_or("", String::as_str)));
