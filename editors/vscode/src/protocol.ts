@@ -714,6 +714,8 @@ export interface SessionStartParams {
   repo?: string | null;
   /** The same as bytes, where the path is not UTF-8. Wins over `repo`. */
   repoBytes?: Array<number> | null;
+  /** The client made up the id so that it may send the request twice: an existing session of that id is the answer. */
+  retry?: boolean;
   /** Seed of the sampler of a local model; same seed, same text. */
   seed?: number | null;
   /** Id to give the session; starting it again with the same id is a conflict unless `continue` is set. */

@@ -230,7 +230,7 @@ export class PodiumServer implements Rpc, vscode.Disposable {
   }
 
   private received(name: NotificationName, params: unknown): void {
-    if (this.current === "running" && isSignOfStop(name, params)) {
+    if (this.current === "running" && isDeliberateStop(name, params)) {
       this.become("asleep");
     } else if (this.current === "asleep" && isSignOfDaemon(name, params)) {
       // It was started by somebody, and the server found it.
@@ -281,18 +281,12 @@ export class PodiumServer implements Rpc, vscode.Disposable {
   }
 }
 
-/** How the server's status line tells that there is no daemon, in distinction to no repository. */
-const NO_DAEMON = "Podium: no daemon";
-
-function isSignOfStop(name: NotificationName, params: unknown): boolean {
-  if (name === "podium/status") {
-    return (params as Notifications["podium/status"]).text === NO_DAEMON;
-  }
+function isDeliberateStop(name: NotificationName, params: unknown): boolean {
   return name === "podium/daemon/stopping" && (params as Notifications["podium/daemon/stopping"]).reason === "deliberate";
 }
 
 function isSignOfDaemon(name: NotificationName, params: unknown): boolean {
-  return name === "podium/event" || (name === "podium/status" && (params as Notifications["podium/status"]).text !== NO_DAEMON);
+  return name === "podium/event" || (name === "podium/status" && (params as Notifications["podium/status"]).state !== "off");
 }
 
 function unavailable(state: ServerState): string {
