@@ -20,6 +20,7 @@ pub(super) fn plan(data: &Path, timestamp: &str) -> Plan {
     let files = || NEOVIM.iter().copied().chain([ENABLE]).filter(|(name, _)| *name != "README.md");
     let then = vec![
         "start Neovim 0.11 or newer in a repository, then `:checkhealth podium` and `:Podium`".to_owned(),
+        "`:helptags ALL`, once, makes `:help podium` known".to_owned(),
         format!("to take it back: remove {}", folder.display()),
     ];
     let current =
