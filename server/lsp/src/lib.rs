@@ -56,6 +56,8 @@
 //! | `podium/daemon/stopping` | `DaemonStopping`: a person stopped the daemon, it stays away until a person acts |
 //! | `podium/progress` | `{request, message, done, total}`: how far the request with that LSP id is |
 
+#![allow(clippy::result_large_err, reason = "the error is the protocol's; each travels once, to a person")]
+
 mod abilities;
 mod commands;
 mod documents;

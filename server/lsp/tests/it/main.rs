@@ -1,4 +1,5 @@
 //! The language server against a client on a pair of streams and a daemon that speaks the real wire format.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "all of this is test code")]
 
 mod client;
 mod daemon;
