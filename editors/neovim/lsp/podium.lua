@@ -3,6 +3,10 @@
 local config = require('podium.config')
 local server = require('podium.server')
 
+-- They listen for the server's coming and going, whoever starts it.
+require('podium.events')
+require('podium.status')
+
 ---@type vim.lsp.Config
 return {
   cmd = config.get().cmd,

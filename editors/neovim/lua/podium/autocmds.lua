@@ -58,15 +58,17 @@ local function focus(group)
   })
 end
 
+local settled = false
+
 --- Attaches to files, or says once why it cannot.
 local function attach()
-  if not require('podium.config').get().enabled then
+  if settled or not require('podium.config').get().enabled then
     return
   end
   local server = require('podium.server')
-  require('podium.events')
-  require('podium.status')
-  if server.enable() then
+  -- Asked of the program and not of `vim.lsp`, which may have been told to enable what is not there.
+  settled = server.enable()
+  if settled then
     return
   end
   for _, buf in ipairs(vim.api.nvim_list_bufs()) do
@@ -87,7 +89,7 @@ local function start(group)
   vim.api.nvim_create_autocmd('BufReadPost', {
     group = group,
     callback = function()
-      if vim.v.vim_did_enter == 1 and not vim.lsp.is_enabled('podium') then
+      if vim.v.vim_did_enter == 1 then
         attach()
       end
     end,

@@ -42,6 +42,7 @@ return function(test)
     vim.fn.writefile({ 'x' }, root .. '/b.txt')
     local script = vim.fn.tempname() .. '.lua'
     vim.fn.writefile({
+      "vim.lsp.enable('podium')",
       'vim.schedule(function()',
       "vim.cmd.edit(vim.fn.fnameescape(vim.env.ROOT .. '/a file.txt'))",
       "vim.cmd.edit(vim.fn.fnameescape(vim.env.ROOT .. '/b.txt'))",
