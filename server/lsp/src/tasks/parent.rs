@@ -13,13 +13,18 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 #[cfg(target_os = "linux")]
 const STACK: usize = 64 * 1024;
 
-/// Returns when the process that `initialize` named is dead. Never without one.
+/// Returns when the process that `initialize` named has died. Never without one that can be seen.
 pub(crate) async fn parent_died(state: Arc<State>) {
     let mut parent = state.parent.subscribe();
     let named = parent.wait_for(Option::is_some).await.map_or(None, |pid| *pid);
     let Some(pid) = named.and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw) else {
         return std::future::pending().await;
     };
+    // An editor outside of this container is no process in here; the end of the input tells of its death then.
+    if test_kill_process(pid) == Err(rustix::io::Errno::SRCH) {
+        tracing::info!("the editor's process cannot be seen from here");
+        return std::future::pending().await;
+    }
     #[cfg(target_os = "linux")]
     if let Some(death) = death_of(pid) {
         let _ = death.await;
@@ -34,7 +39,7 @@ pub(crate) async fn parent_died(state: Arc<State>) {
 }
 
 /// A handle cannot be taken for another process that gets the same number later. `None` where there is none to be
-/// had, such as for a process that is gone already.
+/// had.
 #[cfg(target_os = "linux")]
 fn death_of(pid: Pid) -> Option<tokio::sync::oneshot::Receiver<()>> {
     use rustix::event::{PollFd, PollFlags, poll};

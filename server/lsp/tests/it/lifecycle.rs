@@ -82,3 +82,17 @@ async fn the_death_of_the_editor_s_process_ends_the_server() {
     editor.kill().await.unwrap();
     assert!(!client.ended().await);
 }
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn an_editor_s_process_that_cannot_be_seen_from_here_ends_nothing() {
+    let daemon = Daemon::running();
+    let mut elsewhere = tokio::process::Command::new("true").spawn().unwrap();
+    let pid = elsewhere.id();
+    elsewhere.wait().await.unwrap();
+    let mut client = LspClient::connect(&daemon, None);
+    client.request("initialize", json!({ "processId": pid, "capabilities": {} })).await.unwrap();
+    client.notify("initialized", json!({})).await;
+    client.command("podium.worktree.list", json!([{}])).await.unwrap();
+    client.leave().await;
+}

@@ -1,5 +1,6 @@
 //! The language server against a client on a pair of streams and a daemon that speaks the real wire format.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "all of this is test code")]
+#![allow(clippy::result_large_err, reason = "as in the library")]
 
 mod client;
 mod daemon;
