@@ -7,6 +7,7 @@
 pub mod completions;
 pub mod context;
 pub mod imi;
+pub mod interrupt;
 pub mod jelmore;
 pub mod output;
 pub mod parse;

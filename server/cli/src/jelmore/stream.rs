@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use super::render;
 use crate::context::Context;
+use crate::interrupt::Interrupts;
 use crate::output::{EXIT_AGAIN, EXIT_SIGINT, Ending, Failure, Output};
 use crate::progress;
 
@@ -54,6 +55,7 @@ struct EndLine<'a> {
 /// # Errors
 /// When the session cannot be attached to, or standard output is closed.
 pub(super) async fn follow(context: &Context, client: &Client, follow: Follow) -> Ending {
+    let mut interrupts = Interrupts::listen()?;
     let mut printer = Printer::new(context.output, follow);
     printer.announce()?;
     let mut stream = match client.attach(&printer.id, printer.last_seq, true).await {
@@ -72,8 +74,8 @@ pub(super) async fn follow(context: &Context, client: &Client, follow: Follow) -
                 Some(Err(error)) => return printer.broken(&error),
                 None => return printer.broken(&WireError::unavailable("the stream ended before the session did")),
             },
-            pressed = tokio::signal::ctrl_c() => {
-                if cancelling || pressed.is_err() {
+            () = interrupts.next() => {
+                if cancelling {
                     printer.finish_text();
                     context.output.note(&format!("the session is left: {}", printer.resume_command()));
                     return Err(Failure::Said(EXIT_SIGINT));

@@ -1,6 +1,7 @@
 //! `podium events`.
 
 use podium_cli::context::Context;
+use podium_cli::interrupt::Interrupts;
 use podium_cli::output::{Ending, Failure, Output};
 use podium_cli::style::{Painter, one_line, shortened};
 use podium_client::Client;
@@ -56,6 +57,7 @@ async fn stored(context: &Context, client: &Client, args: TailArgs) -> Result<u6
 }
 
 async fn live(context: &Context, client: &Client, args: TailArgs) -> Result<u64, Failure> {
+    let mut interrupts = Interrupts::listen()?;
     let mut events = client.subscribe(args.from_seq, args.types).await?;
     let mut last_seq = args.from_seq.unwrap_or(0);
     loop {
@@ -68,7 +70,7 @@ async fn live(context: &Context, client: &Client, args: TailArgs) -> Result<u64,
                 None => return Err(WireError::unavailable("the daemon went away")
                     .hint(format!("go on with `podium events tail --from-seq {last_seq}`")).into()),
             },
-            _ = tokio::signal::ctrl_c() => return Ok(last_seq),
+            () = interrupts.next() => return Ok(last_seq),
         }
     }
 }

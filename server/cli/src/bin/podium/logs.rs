@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use podium_cli::context::Context;
+use podium_cli::interrupt::Interrupts;
 use podium_cli::output::{Ending, Failure, Output};
 use podium_cli::style::{Painter, one_line};
 use podium_protocol::WireError;
@@ -41,13 +42,14 @@ pub(crate) async fn run(context: &Context, args: &LogsArgs) -> Ending {
 }
 
 async fn follow(context: &Context, folder: &Path, follower: &mut Follower) -> Result<(), Failure> {
+    let mut interrupts = Interrupts::listen()?;
     loop {
         for line in follower.new_lines()? {
             print(&context.output, &line)?;
         }
         tokio::select! {
             () = tokio::time::sleep(LOOK_EVERY) => {}
-            _ = tokio::signal::ctrl_c() => return Ok(()),
+            () = interrupts.next() => return Ok(()),
         }
         if let Some(path) = newest(folder).filter(|p| *p != follower.path) {
             // What was written to the old file before the new one began.
