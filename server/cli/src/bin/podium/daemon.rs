@@ -25,12 +25,13 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Runs the daemon in this process, until it is told to stop.
 pub(crate) fn foreground(output: Output) -> ExitCode {
-    match Home::from_process() {
-        Ok(home) => podium_daemon::run(podium_daemon::Options { home, foreground: true }),
-        Err(error) => {
-            let error = WireError::user(error.to_string()).hint("set PODIUM_HOME to an absolute path");
-            output.end(Err(error.into()))
-        }
+    let home = match home() {
+        Ok(home) => home,
+        Err(failure) => return output.end(Err(failure)),
+    };
+    match podium_daemon::run(podium_daemon::Options::new(home)) {
+        Ok(code) => code,
+        Err(error) => output.end(Err(error.to_wire().into())),
     }
 }
 
