@@ -31,13 +31,15 @@ CREATE TABLE worktrees (
     id            TEXT PRIMARY KEY,
     repo          TEXT NOT NULL REFERENCES repos (id) ON DELETE CASCADE,
     name          TEXT NOT NULL,
-    path          BLOB NOT NULL UNIQUE,
+    path          BLOB NOT NULL,
     admin_dir     BLOB NOT NULL,
     kind          TEXT NOT NULL,
     is_main       INTEGER NOT NULL,
     pr            INTEGER,
     branch        TEXT,
     created_at    INTEGER NOT NULL,
+    -- Removal under way; nobody may claim it meanwhile.
+    removing      TEXT,
     -- The claim. All NULL while the worktree is free, but for released_at.
     agent_id      TEXT,
     token         INTEGER,
@@ -52,21 +54,43 @@ CREATE TABLE worktrees (
     released_at   INTEGER,
     UNIQUE (repo, name)
 );
+CREATE INDEX worktrees_by_path ON worktrees (path);
+CREATE INDEX worktrees_by_session ON worktrees (session) WHERE session IS NOT NULL;
 
--- Worktrees on their way to the trash, in it, or back. `state`: intent, trashed, undone, purged.
+-- Worktrees that git is about to make. One that outlives its daemon is finished or cleaned up by the next.
+CREATE TABLE creations (
+    id         TEXT PRIMARY KEY,
+    repo       TEXT NOT NULL REFERENCES repos (id) ON DELETE CASCADE,
+    name       TEXT NOT NULL,
+    path       BLOB NOT NULL,
+    kind       TEXT NOT NULL,
+    -- Branch and commit, where the branch is made for it.
+    branch     TEXT,
+    start      TEXT,
+    started_at INTEGER NOT NULL,
+    UNIQUE (repo, name)
+);
+
+-- Worktrees on their way to the trash, in it, or back. `state`: intent, trashed, restoring, undone, purged.
 CREATE TABLE removals (
     id          TEXT PRIMARY KEY,
     repo        TEXT NOT NULL REFERENCES repos (id) ON DELETE CASCADE,
     state       TEXT NOT NULL,
+    worktree    TEXT NOT NULL,
     name        TEXT NOT NULL,
     path        BLOB NOT NULL,
     admin_dir   BLOB NOT NULL,
+    -- Folder of admin folder and bundle; and of the tree, which may be on another file system.
     trash       BLOB NOT NULL,
+    tree_trash  BLOB NOT NULL,
     kind        TEXT NOT NULL,
     pr          INTEGER,
     branch      TEXT,
     head        TEXT,
     delete_branch INTEGER NOT NULL,
+    branch_deleted INTEGER NOT NULL DEFAULT 0,
+    forced      INTEGER NOT NULL,
+    created_at  INTEGER NOT NULL,
     removed_by  TEXT NOT NULL,
     removed_at  INTEGER NOT NULL,
     purge_at    INTEGER NOT NULL

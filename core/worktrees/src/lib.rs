@@ -1,1 +1,33 @@
 //! Worktrees and claims (iMi).
+//!
+//! Git is the truth about which worktrees exist; the store holds what git does not know: who holds a claim, what a
+//! worktree is for, what was removed and can come back. A row appears when git has made the worktree; on the way
+//! there, and on the way to the trash, an intent in a table of its own says what a next daemon has to finish or
+//! take back ([`Worktrees::recover`]).
+//!
+//! A claim is one conditional `UPDATE` that takes the next number of the sequence `fence`. Git's worktree lock
+//! mirrors it, so that `git worktree remove` by hand is refused as well.
+
+mod claim;
+mod create;
+mod error;
+mod gates;
+mod health;
+mod layout;
+mod paths;
+mod reconcile;
+mod recover;
+mod removal;
+mod repos;
+mod rows;
+mod select;
+mod service;
+mod settings;
+mod switch;
+mod trunk;
+mod view;
+
+pub use removal::Step;
+pub use select::Resolved;
+pub use service::Worktrees;
+pub use settings::{AgentCaller, Caller, Clock, SessionAlive, Settings, StopAfter};

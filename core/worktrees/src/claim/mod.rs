@@ -1,0 +1,14 @@
+//! Exclusive, fenced claims.
+
+mod acquire;
+mod mirror;
+mod owner;
+mod queue;
+mod release;
+mod verify;
+mod watch;
+
+pub(crate) use mirror::{is_foreign, lock_reason, locked_outside};
+pub(crate) use owner::may_force;
+pub(crate) use queue::Queues;
+pub(crate) use watch::Watches;

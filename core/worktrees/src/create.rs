@@ -1,0 +1,310 @@
+//! Making worktrees.
+//!
+//! The intent comes first, in `creations`; the row comes with git's success, in one transaction with the event and
+//! the end of the intent. So a row always means a whole worktree, and whatever a killed daemon left is found by its
+//! intent.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use podium_git::{AddWorktree, Fetch, GitError, Oid, Repo, Worktree, WorktreeLocation, WorktreeStart};
+use podium_protocol::{WireError, WorktreeCreateParams, WorktreeCreated};
+use podium_store::rusqlite::params;
+use podium_store::{Durability, Tx};
+
+use crate::error::{Error, Result, blocking, to_its_end};
+use crate::layout::Plan;
+use crate::removal::Step;
+use crate::rows::WorktreeRow;
+use crate::service::{RepoHandle, Worktrees, after, new_id};
+use crate::settings::Caller;
+use crate::{paths, reconcile, trunk};
+
+/// A row of `creations`.
+#[derive(Debug, Clone)]
+pub(crate) struct Creation {
+    pub(crate) id: String,
+    pub(crate) plan: Plan,
+    /// Commit of the branch, where the branch is made for the worktree.
+    pub(crate) new_branch_at: Option<String>,
+}
+
+impl Worktrees {
+    /// Makes a worktree, or enters the one that has the name; claims it where an agent is named.
+    ///
+    /// # Errors
+    /// `User` for a bad name or a repository without commits, `Conflict` for names that cannot coexist and for a
+    /// claim of somebody else.
+    pub async fn create(
+        &self,
+        params: WorktreeCreateParams,
+        caller: &Caller,
+    ) -> Result<WorktreeCreated, WireError> {
+        let started = Instant::now();
+        let claimant = match (&params.agent_id, params.pid) {
+            (None, None) => None,
+            (agent, pid) => Some(self.claimant(agent.as_deref(), pid, None, caller)?),
+        };
+        let handle = self.repo_at(&params.at, caller).await?;
+        let (asked, this) = (handle.clone(), self.clone());
+        blocking(move || {
+            this.refresh_config(&asked);
+            Ok(())
+        })
+        .await?;
+        let config = handle.config();
+        let style = config.text("worktrees.branch_style");
+        let plan = Plan::new(params.kind.as_deref(), params.name.as_deref(), style, &handle.row)?;
+        let (this, asker, shared) = (self.clone(), caller.clone(), handle.clone());
+        let work = async move { this.make_or_enter(&shared, plan, params.from, &asker).await };
+        let (row, notes, created) = to_its_end(work).await?;
+        if let Some(claimant) = claimant {
+            self.claim_now(&handle.row, &row.id, claimant).await?;
+        }
+        let worktree = self.view_by_id(&handle, &row.id).await?;
+        let elapsed_ms = started.elapsed().as_secs_f64() * 1_000.0;
+        Ok(WorktreeCreated { worktree, elapsed_ms, from_spare: false, created, notes })
+    }
+
+    async fn make_or_enter(
+        &self,
+        handle: &Arc<RepoHandle>,
+        plan: Plan,
+        from: Option<String>,
+        caller: &Caller,
+    ) -> Result<(WorktreeRow, Vec<String>, bool)> {
+        let _turn = self.inner.gates.enter(format!("name/{}/{}", handle.row.id, plan.name)).await;
+        if let Some(row) = self.existing(handle, &plan.name).await? {
+            let mut notes = plan.notes;
+            if row.branch.as_ref() != Some(&plan.branch) {
+                let branch = row.branch.as_deref().unwrap_or("a detached HEAD");
+                notes.push(format!("`{}` exists already, on {branch}", row.name));
+            }
+            return Ok((row, notes, false));
+        }
+        if paths::in_submodule(&handle.row.common_dir) {
+            let error = WireError::user(format!("{} is a submodule", handle.row.root.display()));
+            return Err(error.hint("make the worktree in the repository around it").into());
+        }
+        let mut notes = plan.notes.clone();
+        if from.is_none() {
+            notes.extend(self.fetch_trunk(handle, caller).await);
+        }
+        let asked = handle.clone();
+        let ready = move |repo: &Repo| prepare(repo, &asked, plan, from.as_deref());
+        let (creation, start, more) = self.with_repo(handle, caller, ready).await?;
+        notes.extend(more);
+        let row = self.make(handle, creation, start, caller).await?;
+        Ok((row, notes, true))
+    }
+
+    /// The worktree of this name, if git still has it.
+    async fn existing(&self, handle: &Arc<RepoHandle>, name: &str) -> Result<Option<WorktreeRow>> {
+        let look = |this: Self| {
+            let (repo, name) = (handle.row.id.clone(), name.to_owned());
+            async move {
+                let all = this.inner.store.read(move |conn| -> Result<_> {
+                    let rows = WorktreeRow::of_repo(conn, &repo)?;
+                    Ok(rows.into_iter().find(|row| row.name == name))
+                });
+                all.await
+            }
+        };
+        match look(self.clone()).await? {
+            Some(row) if row.path.join(".git").exists() => Ok(Some(row)),
+            // Unknown, or its folder is gone: the disk decides.
+            _ => {
+                self.reconcile(handle).await?;
+                let row = look(self.clone()).await?;
+                match row {
+                    Some(row) if !row.path.exists() => {
+                        let text = format!("git knows worktree `{}`, but its folder is gone", row.name);
+                        let error = WireError::conflict(text);
+                        let hint =
+                            format!("`imi remove {}` drops it, or `git worktree repair` mends it", row.name);
+                        Err(error.hint(hint).into())
+                    }
+                    row => Ok(row),
+                }
+            }
+        }
+    }
+
+    /// Fetches trunk; says so when it could not. Requests that wait at the same time share one attempt.
+    async fn fetch_trunk(&self, handle: &Arc<RepoHandle>, caller: &Caller) -> Option<String> {
+        let asked_at = Instant::now();
+        let patience =
+            u64::try_from(handle.config().integer("worktrees.fetch_timeout_ms")).unwrap_or_default();
+        if patience == 0 {
+            return None;
+        }
+        let mut newest = handle.fetched.lock().await;
+        if let Some((began, note)) = newest.as_ref()
+            && *began >= asked_at
+        {
+            return note.clone();
+        }
+        let began = Instant::now();
+        let asked = handle.clone();
+        let fetch = move |repo: &Repo| {
+            let Ok(found) = trunk::find(&asked) else { return Ok(None) };
+            let remotes = repo.remotes()?;
+            let tracked = found.remote.as_ref().and_then(|(name, _)| name.strip_prefix("refs/remotes/"));
+            let tracked =
+                tracked.and_then(|name| remotes.iter().find(|r| name.starts_with(&format!("{r}/"))));
+            let remote =
+                tracked.or_else(|| remotes.iter().find(|name| *name == "origin")).or(remotes.first());
+            let Some(remote) = remote else { return Ok(None) };
+            let mut fetch = Fetch::new(remote, Duration::from_millis(patience));
+            fetch.refspecs = vec![format!("+refs/heads/{0}:refs/remotes/{remote}/{0}", found.name)];
+            Ok(Some(repo.fetch(&fetch)))
+        };
+        let outcome = self.with_repo(handle, caller, fetch).await;
+        let note = match outcome {
+            Ok(None | Some(Ok(()))) => None,
+            Ok(Some(Err(error))) => Some(format!("trunk was not fetched, what is here was used: {error}")),
+            Err(error) => Some(format!("trunk was not fetched, what is here was used: {error}")),
+        };
+        *newest = Some((began, note.clone()));
+        note
+    }
+
+    async fn make(
+        &self,
+        handle: &Arc<RepoHandle>,
+        creation: Creation,
+        start: WorktreeStart,
+        caller: &Caller,
+    ) -> Result<WorktreeRow> {
+        let _busy = self.busy(&creation.id);
+        let (intent, repo) = (creation.clone(), handle.row.id.clone());
+        self.inner.store.write(Durability::Power, move |tx| intend(tx, &repo, &intent)).await?;
+        after(&self.inner.settings, Step::CreateIntent)?;
+        let (path, patience) = (creation.plan.path.clone(), handle.patience());
+        let add = move |repo: &Repo| {
+            if let Some(parent) = path.parent() {
+                std::fs::create_dir_all(parent).map_err(|error| Error::io("made", parent, error))?;
+            }
+            let mut add = AddWorktree::new(&path, start);
+            add.timeout = patience;
+            Ok(repo.write(patience)?.add_worktree(&add)?)
+        };
+        let added = self.with_repo(handle, caller, add).await;
+        after(&self.inner.settings, Step::CreateAdded)?;
+        let worktree = match added {
+            Ok(worktree) => worktree,
+            Err(error) => {
+                self.give_up(handle, &creation).await?;
+                return Err(error);
+            }
+        };
+        self.finish_creation(handle, creation, worktree, Some(caller.name().to_owned())).await
+    }
+
+    /// The transaction that makes a worktree known.
+    pub(crate) async fn finish_creation(
+        &self,
+        handle: &Arc<RepoHandle>,
+        creation: Creation,
+        worktree: Worktree,
+        by: Option<String>,
+    ) -> Result<WorktreeRow> {
+        let handle = handle.clone();
+        let finish = move |tx: &Tx<'_>| -> Result<WorktreeRow> {
+            tx.execute("DELETE FROM creations WHERE id = ?1", [&creation.id])?;
+            let row = WorktreeRow {
+                id: new_id(),
+                repo: handle.row.id.clone(),
+                name: creation.plan.name,
+                path: worktree.location.path,
+                admin_dir: worktree.location.git_dir,
+                kind: creation.plan.kind,
+                is_main: false,
+                pr: None,
+                branch: worktree.head.as_ref().and_then(|head| head.branch()).map(str::to_owned),
+                created_at: tx.now,
+                removing: None,
+                claim: None,
+            };
+            row.insert(tx)?;
+            reconcile::created(tx, &row, "podium", by.as_deref())?;
+            handle.changed();
+            Ok(row)
+        };
+        self.inner.store.write(Durability::Power, finish).await
+    }
+
+    pub(crate) async fn give_up(&self, handle: &Arc<RepoHandle>, creation: &Creation) -> Result<()> {
+        let (id, handle) = (creation.id.clone(), handle.clone());
+        let forget = move |tx: &Tx<'_>| -> Result<()> {
+            tx.execute("DELETE FROM creations WHERE id = ?1", [&id])?;
+            handle.changed();
+            Ok(())
+        };
+        self.inner.store.write(Durability::Process, forget).await
+    }
+}
+
+/// What the worktree starts from, and what a person should know about that.
+fn prepare(
+    repo: &Repo,
+    handle: &RepoHandle,
+    plan: Plan,
+    from: Option<&str>,
+) -> Result<(Creation, WorktreeStart, Vec<String>)> {
+    let mut notes = Vec::new();
+    let name = plan.branch.clone();
+    if let Some(at) = repo.branch(&name)? {
+        let other = match from {
+            Some(from) => repo.resolve_here(from)? != at,
+            None => false,
+        };
+        if other {
+            return Err(GitError::BranchExists { name }.into());
+        }
+        notes.push(format!("branch `{name}` existed and was checked out as it is"));
+        let creation = Creation { id: new_id(), plan, new_branch_at: None };
+        return Ok((creation, WorktreeStart::Branch(name), notes));
+    }
+    if let Some(existing) = repo.ref_conflict(&name)? {
+        return Err(GitError::RefConflict { name, existing }.into());
+    }
+    let at = start(repo, handle, from, &mut notes)?;
+    for remote in repo.remotes()? {
+        if repo.find_ref(&format!("refs/remotes/{remote}/{name}"))?.is_some() {
+            notes.push(format!("{remote} has a branch `{name}` too; the new one does not start from it"));
+        }
+    }
+    if !repo.is_bare() && handle.row.root.join(".gitmodules").exists() {
+        notes.push("submodules are not checked out: `git submodule update --init` does that".to_owned());
+    }
+    let creation = Creation { id: new_id(), plan, new_branch_at: Some(at.to_string()) };
+    Ok((creation, WorktreeStart::NewBranch { name, at }, notes))
+}
+
+fn start(repo: &Repo, handle: &RepoHandle, from: Option<&str>, notes: &mut Vec<String>) -> Result<Oid> {
+    if let Some(from) = from {
+        return Ok(repo.resolve_here(from)?);
+    }
+    match trunk::find(handle) {
+        Ok(found) => Ok(repo.trunk_tip(&found)?),
+        Err(GitError::NoTrunk) if !repo.is_bare() => {
+            let main =
+                WorktreeLocation { git_dir: handle.row.common_dir.clone(), path: handle.row.root.clone() };
+            let id = repo.head(&main)?.id().cloned().ok_or(GitError::NoTrunk)?;
+            notes.push(format!("no trunk branch was found; it starts from the detached HEAD {}", id.short()));
+            Ok(id)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn intend(tx: &Tx<'_>, repo: &str, creation: &Creation) -> Result<()> {
+    let sql = "INSERT INTO creations (id, repo, name, path, kind, branch, start, started_at)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    let plan = &creation.plan;
+    let path = paths::to_bytes(&plan.path);
+    let (branch, at) = (&plan.branch, &creation.new_branch_at);
+    tx.execute(sql, params![creation.id, repo, plan.name, path, plan.kind, branch, at, tx.now])?;
+    Ok(())
+}

@@ -1,0 +1,71 @@
+//! How the parts are, for `podium doctor`.
+
+use podium_protocol::PartState;
+
+use crate::error::{Result, blocking};
+use crate::rows::{RepoRow, WorktreeRow};
+use crate::service::Worktrees;
+
+impl Worktrees {
+    /// Name, state, message and hint of each part.
+    pub async fn health(&self) -> Vec<(String, PartState, String, String)> {
+        vec![self.git_health().await, self.worktree_health().await]
+    }
+
+    async fn git_health(&self) -> (String, PartState, String, String) {
+        let this = self.clone();
+        let found = blocking(move || this.git(None)).await;
+        let part = "git".to_owned();
+        match found {
+            Ok(git) => (
+                part,
+                PartState::Ok,
+                format!("git {} at {}", git.version(), git.exe().display()),
+                String::new(),
+            ),
+            Err(error) => {
+                let wire = podium_protocol::WireError::from(error);
+                (part, PartState::Broken, wire.message, wire.hints.join("; "))
+            }
+        }
+    }
+
+    async fn worktree_health(&self) -> (String, PartState, String, String) {
+        let part = "worktrees".to_owned();
+        let read = self.inner.store.read(|conn| -> Result<_> {
+            let repos = RepoRow::all(conn)?;
+            let mut rows = Vec::new();
+            for repo in &repos {
+                rows.extend(WorktreeRow::of_repo(conn, &repo.id)?);
+            }
+            let sql = "SELECT (SELECT count(*) FROM removals WHERE state IN ('intent', 'restoring'))
+                + (SELECT count(*) FROM creations)";
+            let open: u64 = conn.query_row(sql, [], |row| row.get(0))?;
+            Ok((repos, rows, open))
+        });
+        let (repos, rows, open) = match read.await {
+            Ok(read) => read,
+            Err(error) => {
+                let wire = podium_protocol::WireError::from(error);
+                return (part, PartState::Broken, wire.message, wire.hints.join("; "));
+            }
+        };
+        let lost = blocking(move || {
+            let repos = repos.iter().filter(|repo| !repo.common_dir.is_dir()).count();
+            let trees = rows.iter().filter(|row| !row.path.is_dir()).count();
+            Ok((repos, trees, rows.len()))
+        });
+        let Ok((lost_repos, lost_trees, count)) = lost.await else {
+            return (part, PartState::Degraded, "the disk was not looked at".to_owned(), String::new());
+        };
+        if lost_repos + lost_trees > 0 {
+            let text = format!(
+                "{lost_repos} repositories and {lost_trees} of {count} worktrees are missing on disk"
+            );
+            let hint = "mount what is missing; `imi remove NAME` drops a worktree for good".to_owned();
+            return (part, PartState::Degraded, text, hint);
+        }
+        let under_way = if open > 0 { format!(", {open} on their way") } else { String::new() };
+        (part, PartState::Ok, format!("{count} worktrees{under_way}"), String::new())
+    }
+}

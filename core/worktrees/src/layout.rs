@@ -1,0 +1,111 @@
+//! Where worktrees are put and what they are called.
+
+use std::path::PathBuf;
+
+use podium_git::{NameNote, ValidName, validate_name};
+use podium_protocol::WireError;
+
+use crate::error::{Error, Result};
+use crate::paths;
+use crate::rows::RepoRow;
+
+/// Types that can be asked for.
+pub(crate) const KINDS: &[&str] = &["feat", "fix", "aiops", "devops"];
+/// Types that a folder's name can tell.
+const KNOWN: &[&str] = &["feat", "fix", "aiops", "devops", "review", "trunk"];
+
+/// What a request for `feat x` makes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Plan {
+    pub(crate) kind: String,
+    pub(crate) name: String,
+    pub(crate) branch: String,
+    pub(crate) path: PathBuf,
+    pub(crate) notes: Vec<String>,
+}
+
+impl Plan {
+    pub(crate) fn new(kind: Option<&str>, name: Option<&str>, style: &str, repo: &RepoRow) -> Result<Self> {
+        let kind = kind.unwrap_or("feat");
+        if !KINDS.contains(&kind) {
+            let shown: String = kind.chars().take(40).collect();
+            let error = WireError::user(format!("`{shown}` is not a type of worktree"));
+            return Err(error.hint(format!("types: {}", KINDS.join(", "))).into());
+        }
+        let asked = name.ok_or_else(|| WireError::user("a worktree needs a name"))?;
+        let valid = valid(asked)?;
+        let separator = if style == "slash" { '/' } else { '-' };
+        // Checked again as a whole: it has become longer.
+        let branch = self::valid(&format!("{kind}{separator}{valid}"))?.to_string();
+        let folder = format!("{kind}-{}", valid.folder());
+        let path = folder_of(repo).join(&folder);
+        let notes = valid.notes().iter().map(|note| said(*note, asked, valid.as_str())).collect();
+        Ok(Self { kind: kind.to_owned(), name: folder, branch, path, notes })
+    }
+}
+
+fn valid(name: &str) -> Result<ValidName> {
+    validate_name(name).map_err(|error| Error::Git(error.into()))
+}
+
+fn said(note: NameNote, asked: &str, name: &str) -> String {
+    match note {
+        NameNote::SpacesReplaced => format!("`{asked}` became `{name}`"),
+        NameNote::Normalized => format!("letters of `{name}` were composed (Unicode form C)"),
+    }
+}
+
+/// Siblings of `trunk-*` in a project folder; beside anything else, in a folder of its own.
+pub(crate) fn folder_of(repo: &RepoRow) -> PathBuf {
+    let in_project = !repo.is_bare()
+        && repo.root.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"trunk-"));
+    match repo.root.parent() {
+        Some(project) if in_project => project.to_owned(),
+        _ => paths::beside(&repo.root, ".worktrees"),
+    }
+}
+
+/// The type of a worktree made outside Podium, by the name of its folder.
+pub(crate) fn kind_of(folder: &str) -> &'static str {
+    let prefixed = |kind: &&&str| folder.strip_prefix(**kind).is_some_and(|rest| rest.starts_with('-'));
+    KNOWN.iter().find(prefixed).copied().unwrap_or("other")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn repo(root: &str) -> RepoRow {
+        RepoRow { id: "r".into(), common_dir: format!("{root}/.git").into(), root: root.into() }
+    }
+
+    #[test]
+    fn names_become_folders_and_branches() {
+        let plan = |name, style| Plan::new(Some("feat"), Some(name), style, &repo("/p/clone"));
+        let dash = plan("user auth", "dash").unwrap();
+        assert_eq!((dash.name.as_str(), dash.branch.as_str()), ("feat-user-auth", "feat-user-auth"));
+        assert_eq!(dash.path, PathBuf::from("/p/clone.worktrees/feat-user-auth"));
+        assert_eq!(dash.notes, ["`user auth` became `user-auth`"]);
+        let slash = plan("api/v2", "slash").unwrap();
+        assert_eq!((slash.name.as_str(), slash.branch.as_str()), ("feat-api-v2", "feat/api/v2"));
+        for bad in ["--upload-pack=x", "../x", "a..b", "x.lock", "", "a\nb", ".", &"x".repeat(300)] {
+            assert!(plan(bad, "dash").is_err(), "{bad:?}");
+        }
+        assert!(Plan::new(Some("story"), Some("x"), "dash", &repo("/p")).is_err());
+    }
+
+    #[test]
+    fn worktrees_lie_beside_a_trunk_folder_and_in_a_folder_beside_a_clone() {
+        assert_eq!(folder_of(&repo("/p/trunk-main")), PathBuf::from("/p"));
+        assert_eq!(folder_of(&repo("/p/clone")), PathBuf::from("/p/clone.worktrees"));
+        let bare = RepoRow { id: "r".into(), common_dir: "/p/x.git".into(), root: "/p/x.git".into() };
+        assert_eq!(folder_of(&bare), PathBuf::from("/p/x.git.worktrees"));
+    }
+
+    #[test]
+    fn a_folder_tells_its_type() {
+        assert_eq!(kind_of("feat-x"), "feat");
+        assert_eq!(kind_of("feature"), "other");
+        assert_eq!(kind_of("review-7"), "review");
+    }
+}

@@ -1,0 +1,221 @@
+//! The way back.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use podium_git::{GitError, Repo};
+use podium_protocol::{WireError, WorktreeUndoParams, WorktreeUndone};
+use podium_store::{Durability, NewEvent, Tx};
+use serde_json::json;
+
+use super::{Removal, Step, trash};
+use crate::error::{Error, Result, blocking, to_its_end};
+use crate::paths;
+use crate::rows::{WorktreeRow, free_name};
+use crate::service::{RepoHandle, Worktrees, after};
+use crate::settings::{Caller, Settings};
+
+impl Worktrees {
+    /// Brings a removed worktree back: its files, its index, its branch.
+    ///
+    /// # Errors
+    /// `NotFound` when there is nothing to undo, `Conflict` when its path or branch is taken.
+    pub async fn undo(
+        &self,
+        params: WorktreeUndoParams,
+        caller: &Caller,
+    ) -> Result<WorktreeUndone, WireError> {
+        let handle = self.repo_at(&params.at, caller).await?;
+        let (repo, id) = (handle.row.id.clone(), params.id.clone());
+        let found: Result<Option<Removal>> =
+            self.inner.store.read(move |conn| Ok(Removal::undoable(conn, &repo, id.as_deref())?)).await;
+        let Some(removal) = found? else {
+            let text = match &params.id {
+                Some(id) => {
+                    format!("there is no removal `{}` to undo", id.chars().take(80).collect::<String>())
+                }
+                None => "nothing was removed that could be brought back".to_owned(),
+            };
+            return Err(WireError::not_found(text).hint("what was undone or purged does not come back"));
+        };
+        let (this, caller, shared) = (self.clone(), caller.clone(), handle.clone());
+        let undo = removal.id.clone();
+        let row = to_its_end(async move { this.bring_back(&shared, removal, &caller).await }).await?;
+        Ok(WorktreeUndone { undo, worktree: self.view_by_id(&handle, &row.id).await? })
+    }
+
+    async fn bring_back(
+        &self,
+        handle: &Arc<RepoHandle>,
+        removal: Removal,
+        caller: &Caller,
+    ) -> Result<WorktreeRow> {
+        let _turn = self.inner.gates.enter(format!("name/{}/{}", handle.row.id, removal.name)).await;
+        let _busy = self.busy(&removal.id);
+        let task = removal.clone();
+        self.with_repo(handle, caller, move |repo| refuse_taken(repo, &task)).await?;
+        let task = removal.clone();
+        let begin = move |tx: &Tx<'_>| -> Result<()> {
+            let sql = "UPDATE removals SET state = 'restoring' WHERE id = ?1 AND state = 'trashed'";
+            if tx.execute(sql, [&task.id])? == 1 {
+                return Ok(());
+            }
+            Err(WireError::conflict("this removal is being undone already").into())
+        };
+        self.inner.store.write(Durability::Power, begin).await?;
+        after(&self.inner.settings, Step::UndoIntent)?;
+        self.restore(handle, removal, Some(caller)).await
+    }
+
+    /// All steps that have not happened yet.
+    pub(crate) async fn restore(
+        &self,
+        handle: &Arc<RepoHandle>,
+        removal: Removal,
+        caller: Option<&Caller>,
+    ) -> Result<WorktreeRow> {
+        let (settings, task, asked) = (self.inner.settings.clone(), removal.clone(), handle.clone());
+        let nobody = Caller::default();
+        let work = move |repo: &Repo| restore_on_disk(repo, &asked, &task, &settings);
+        let restored = self.with_repo(handle, caller.unwrap_or(&nobody), work).await;
+        let admin_dir = match restored {
+            Ok(admin_dir) => admin_dir,
+            Err(Error::Unfinished) => return Err(Error::Unfinished),
+            Err(error) => {
+                if !trash::exists(&removal.path) {
+                    // The tree is still in the trash: it can be tried again.
+                    let task = removal.clone();
+                    let back = move |tx: &Tx<'_>| -> Result<()> { Ok(task.set_state(tx, "trashed")?) };
+                    self.inner.store.write(Durability::Power, back).await?;
+                }
+                return Err(error);
+            }
+        };
+        let by = caller.map(|caller| caller.name().to_owned());
+        let (changed, task) = (handle.clone(), removal.clone());
+        let finish = move |tx: &Tx<'_>| -> Result<WorktreeRow> {
+            let row = restored_row(tx, &task, admin_dir)?;
+            task.set_state(tx, "undone")?;
+            let path = row.path.to_string_lossy();
+            let data =
+                json!({ "worktree": row.id, "name": row.name, "path": path, "undo": task.id, "by": by });
+            tx.emit(&NewEvent::new("worktree.restored", row.subject(), data))?;
+            changed.changed();
+            Ok(row)
+        };
+        let row = self.inner.store.write(Durability::Power, finish).await?;
+        // It comes back without the claim it may have had.
+        self.mirror_or_warn(&handle.row, &row.id).await;
+        let emptied = blocking(move || {
+            trash::delete(&removal.tree_trash)?;
+            trash::delete(&removal.trash)
+        });
+        if let Err(error) = emptied.await {
+            tracing::warn!(%error, "the emptied trash stays");
+        }
+        Ok(row)
+    }
+}
+
+fn restored_row(tx: &Tx<'_>, removal: &Removal, admin_dir: PathBuf) -> Result<WorktreeRow> {
+    let row = WorktreeRow {
+        id: removal.worktree.clone(),
+        repo: removal.repo.clone(),
+        name: free_name(tx, &removal.repo, &removal.name)?,
+        path: removal.path.clone(),
+        admin_dir,
+        kind: removal.kind.clone(),
+        is_main: false,
+        pr: removal.pr,
+        branch: removal.branch.clone(),
+        created_at: removal.created_at,
+        removing: None,
+        claim: None,
+    };
+    row.insert(tx)?;
+    Ok(row)
+}
+
+fn refuse_taken(repo: &Repo, removal: &Removal) -> Result<()> {
+    if trash::exists(&removal.path) {
+        let error = WireError::conflict(format!("{} is taken", removal.path.display()));
+        return Err(error.hint("move away what is there now, then undo again").into());
+    }
+    let (Some(name), Some(head)) = (&removal.branch, removal.head_id()) else { return Ok(()) };
+    match repo.branch(name)? {
+        Some(at) if at != head => {
+            let text = format!("branch `{name}` is at another commit now ({})", at.short());
+            return Err(WireError::conflict(text).hint("rename that branch, then undo again").into());
+        }
+        Some(_) => {
+            for worktree in repo.worktrees()? {
+                if worktree.head.as_ref().and_then(|head| head.branch()) == Some(name) {
+                    let path = worktree.location.path;
+                    return Err(GitError::BranchInUse { name: name.clone(), path }.into());
+                }
+            }
+        }
+        None => {
+            if let Some(existing) = repo.ref_conflict(name)? {
+                return Err(GitError::RefConflict { name: name.clone(), existing }.into());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Branch, admin folder, tree: in this order, so that git never sees a worktree whose branch is missing.
+fn restore_on_disk(
+    repo: &Repo,
+    handle: &RepoHandle,
+    removal: &Removal,
+    settings: &Settings,
+) -> Result<PathBuf> {
+    let writer = repo.write(handle.patience())?;
+    if trash::exists(&removal.bundle()) {
+        repo.unbundle(&removal.bundle())?;
+    }
+    if let (Some(name), Some(head)) = (&removal.branch, removal.head_id())
+        && repo.branch(name)?.is_none()
+    {
+        writer.create_branch(name, &head)?;
+    }
+    after(settings, Step::UndoBranchMade)?;
+    let admin_dir = restore_admin(removal)?;
+    after(settings, Step::UndoAdminMoved)?;
+    if trash::exists(&removal.tree()) {
+        point_at(removal, &admin_dir)?;
+        trash::rename(&removal.tree(), &removal.path)?;
+    }
+    after(settings, Step::UndoTreeMoved)?;
+    Ok(admin_dir)
+}
+
+/// Renames the admin folder back; to another name when git gave its own away meanwhile.
+fn restore_admin(removal: &Removal) -> Result<PathBuf> {
+    let noted = removal.trash.join("restored-to");
+    if let Ok(bytes) = std::fs::read(&noted) {
+        // A crash came after the choice of the name: the rename may have happened or not.
+        let chosen = paths::from_bytes(bytes);
+        if trash::exists(&removal.admin()) {
+            trash::rename(&removal.admin(), &chosen)?;
+        }
+        return Ok(chosen);
+    }
+    let chosen = trash::free_admin(&removal.admin_dir);
+    std::fs::write(&noted, paths::to_bytes(&chosen)).map_err(|error| Error::io("written", &noted, error))?;
+    trash::rename(&removal.admin(), &chosen)?;
+    Ok(chosen)
+}
+
+/// The `.git` file of the tree, where the admin folder has a new name.
+fn point_at(removal: &Removal, admin_dir: &std::path::Path) -> Result<()> {
+    if admin_dir == removal.admin_dir {
+        return Ok(());
+    }
+    let file = removal.tree().join(".git");
+    let mut line = b"gitdir: ".to_vec();
+    line.extend(paths::to_bytes(admin_dir));
+    line.push(b'\n');
+    std::fs::write(&file, line).map_err(|error| Error::io("written", &file, error))
+}
