@@ -31,7 +31,9 @@ pub fn parse_dotenv(text: &str) -> Vec<Assignment> {
 fn key_of(line: &str) -> Option<(&str, usize)> {
     let equals = line.find('=')?;
     let key = line[..equals].trim();
-    let key = key.strip_prefix("export").map_or(key, |after| if after.starts_with([' ', '\t']) { after.trim() } else { key });
+    let key = key
+        .strip_prefix("export")
+        .map_or(key, |after| if after.starts_with([' ', '\t']) { after.trim() } else { key });
     let valid = !key.is_empty()
         && !key.starts_with(|c: char| c.is_ascii_digit())
         && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'));
@@ -71,7 +73,8 @@ fn quoted(text: &str, quote: char) -> Option<(String, usize)> {
 
 fn bare(text: &str) -> (String, usize) {
     let line = text.lines().next().unwrap_or_default();
-    let comment = line.match_indices('#').map(|(at, _)| at).find(|at| *at == 0 || line[..*at].ends_with([' ', '\t']));
+    let comment =
+        line.match_indices('#').map(|(at, _)| at).find(|at| *at == 0 || line[..*at].ends_with([' ', '\t']));
     (line[..comment.unwrap_or(line.len())].trim().to_owned(), line.len())
 }
 

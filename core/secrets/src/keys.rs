@@ -78,7 +78,8 @@ impl SecretsFile {
         if text.len() as u64 > MAX_FILE {
             return Err(SecretsError::TooLarge { path });
         }
-        let values: BTreeMap<String, String> = toml::from_str(&text).map_err(|_| SecretsError::Malformed { path })?;
+        let values: BTreeMap<String, String> =
+            toml::from_str(&text).map_err(|_| SecretsError::Malformed { path })?;
         Ok(Self { values: values.into_iter().map(|(name, value)| (name, Secret::new(value))).collect() })
     }
 
@@ -122,7 +123,10 @@ pub struct Keyring {
 }
 
 impl Keyring {
-    pub fn new<K: Into<String>, V: Into<Secret>>(request: impl IntoIterator<Item = (K, V)>, file: SecretsFile) -> Self {
+    pub fn new<K: Into<String>, V: Into<Secret>>(
+        request: impl IntoIterator<Item = (K, V)>,
+        file: SecretsFile,
+    ) -> Self {
         let request = request.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
         Self { request, file }
     }

@@ -23,7 +23,7 @@ const MAX_FILE: u64 = 1024 * 1024;
 /// short, or plainly a word, number, path or address, stay readable.
 #[derive(Clone, Default)]
 pub struct KnownSecrets {
-    names: BTreeMap<Zeroizing<String>, String>,
+    names: BTreeMap<String, String>,
 }
 
 impl KnownSecrets {
@@ -89,7 +89,9 @@ impl KnownSecrets {
                 let name = name.to_string_lossy();
                 let skipped = matches!(&*name, ".git" | "node_modules" | "target" | ".venv" | "vendor");
                 match entry.file_type() {
-                    Ok(kind) if kind.is_dir() && depth < DEEPEST && !skipped => folders.push((path, depth + 1)),
+                    Ok(kind) if kind.is_dir() && depth < DEEPEST && !skipped => {
+                        folders.push((path, depth + 1))
+                    }
                     // Symlinks count: a shared `.env` is linked into worktrees. Anything but a file is no `.env`.
                     Ok(kind) if !kind.is_dir() && is_dotenv(&name) && path.is_file() => {
                         let _ = self.add_dotenv_file(&path);
@@ -114,10 +116,14 @@ impl KnownSecrets {
     }
 
     fn insert(&mut self, name: &str, value: &str, shortest: usize) {
-        if value.len() < shortest || value.len() > LONGEST || self.names.len() >= MOST || is_boring_word(value) {
+        if value.len() < shortest
+            || value.len() > LONGEST
+            || self.names.len() >= MOST
+            || is_boring_word(value)
+        {
             return;
         }
-        self.names.entry(Zeroizing::new(value.to_owned())).or_insert_with(|| label(name));
+        self.names.entry(value.to_owned()).or_insert_with(|| label(name));
     }
 }
 
@@ -134,8 +140,25 @@ fn label(name: &str) -> String {
 
 fn is_boring_word(value: &str) -> bool {
     const BORING: &[&str] = &[
-        "true", "false", "enabled", "disabled", "default", "localhost", "127.0.0.1", "0.0.0.0", "development", "production",
-        "staging", "testing", "postgres", "password", "changeme", "secret", "example", "undefined", "your-api-key",
+        "true",
+        "false",
+        "enabled",
+        "disabled",
+        "default",
+        "localhost",
+        "127.0.0.1",
+        "0.0.0.0",
+        "development",
+        "production",
+        "staging",
+        "testing",
+        "postgres",
+        "password",
+        "changeme",
+        "secret",
+        "example",
+        "undefined",
+        "your-api-key",
         "your_api_key",
     ];
     BORING.iter().any(|word| value.eq_ignore_ascii_case(word))
@@ -149,7 +172,8 @@ fn is_ordinary(value: &str) -> bool {
     let digits = value.chars().filter(char::is_ascii_digit).count();
     let letters = value.chars().filter(char::is_ascii_alphabetic).count();
     let numeric = letters == 0;
-    let looks_random = digits >= 3 && letters >= 3 && value.len() >= 16 && !value.contains(char::is_whitespace);
+    let looks_random =
+        digits >= 3 && letters >= 3 && value.len() >= 16 && !value.contains(char::is_whitespace);
     let is_location = value.contains("://") || value.starts_with(['/', '.', '~']) || value.contains(":/");
     numeric || is_location || !looks_random
 }

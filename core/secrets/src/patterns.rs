@@ -41,7 +41,10 @@ pub(crate) enum Swallow {
     /// To white space.
     Word,
     /// The body of a private key block: characters left, and how much of the end mark was seen.
-    Pem { left: u32, seen: usize },
+    Pem {
+        left: u32,
+        seen: usize,
+    },
     /// The label in the end mark.
     PemLabel,
 }
@@ -116,7 +119,12 @@ struct Token {
     mixed: bool,
 }
 
-const fn token(name: &'static str, prefixes: &'static [&'static str], class: Class, shortest: usize) -> Token {
+const fn token(
+    name: &'static str,
+    prefixes: &'static [&'static str],
+    class: Class,
+    shortest: usize,
+) -> Token {
     Token { name, prefixes, class, shortest, mixed: false }
 }
 
@@ -129,7 +137,12 @@ const TOKENS: &[Token] = &[
     token("github-token", &["ghp_", "gho_", "ghu_", "ghs_", "ghr_"], Class::Alphanumeric, 30),
     token("gitlab-token", &["glpat-"], Class::Base64Url, 20),
     token("aws-key-id", &["AKIA", "ASIA"], Class::Alphanumeric, 16),
-    token("slack-token", &["xoxa-", "xoxb-", "xoxe-", "xoxp-", "xoxr-", "xoxs-", "xapp-"], Class::Base64Url, 10),
+    token(
+        "slack-token",
+        &["xoxa-", "xoxb-", "xoxe-", "xoxp-", "xoxr-", "xoxs-", "xapp-"],
+        Class::Base64Url,
+        10,
+    ),
     token("google-key", &["AIza"], Class::Base64Url, 35),
     token("npm-token", &["npm_"], Class::Alphanumeric, 36),
     token("pypi-token", &["pypi-"], Class::Base64Url, 50),
@@ -166,12 +179,11 @@ impl Place<'_> {
             return self.assignment();
         }
         let in_word = self.previous.is_some_and(|c| c.is_alphanumeric() || c == '_');
-        let mut shapes: Vec<&dyn Fn() -> Verdict> = vec![&|| self.url(), &|| self.pem()];
-        let (tokens, bearer, jwt) = (|| self.tokens(), || self.bearer(), || self.jwt());
-        if !in_word {
-            shapes.extend([&tokens as &dyn Fn() -> Verdict, &bearer, &jwt]);
-        }
-        shapes.into_iter().map(|shape| shape()).find(|verdict| *verdict != Verdict::No).unwrap_or(Verdict::No)
+        // Lazily: a verdict costs nothing where an earlier one stands.
+        let anywhere: [fn(&Self) -> Verdict; 2] = [Self::url, Self::pem];
+        let at_word_start: [fn(&Self) -> Verdict; 3] = [Self::tokens, Self::bearer, Self::jwt];
+        let shapes = anywhere.into_iter().chain(at_word_start.into_iter().filter(|_| !in_word));
+        shapes.map(|shape| shape(self)).find(|verdict| *verdict != Verdict::No).unwrap_or(Verdict::No)
     }
 
     /// What to say where the text ends too early.
@@ -203,7 +215,8 @@ impl Place<'_> {
     }
 
     fn token(&self, token: &Token, prefix: usize, after: &str) -> Verdict {
-        let run = after.bytes().take(token.shortest).take_while(|byte| token.class.has(char::from(*byte))).count();
+        let run =
+            after.bytes().take(token.shortest).take_while(|byte| token.class.has(char::from(*byte))).count();
         if run < token.shortest {
             return if run == after.len() { self.undecided() } else { Verdict::No };
         }
@@ -258,7 +271,10 @@ impl Place<'_> {
             Ok(after) => after,
             Err(verdict) => return verdict,
         };
-        let label = after.bytes().take_while(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || *byte == b' ').count();
+        let label = after
+            .bytes()
+            .take_while(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || *byte == b' ')
+            .count();
         if label > LONGEST_PEM_LABEL {
             return Verdict::No;
         }
@@ -285,7 +301,12 @@ impl Place<'_> {
             Some(b'@') => match after[..run].split_once(':') {
                 Some((user, password)) if !password.is_empty() => {
                     let shown = URL.len() + user.len() + 1;
-                    Verdict::Secret(Found { name: "url-password".into(), shown, length: URL.len() + run, rest: None })
+                    Verdict::Secret(Found {
+                        name: "url-password".into(),
+                        shown,
+                        length: URL.len() + run,
+                        rest: None,
+                    })
                 }
                 _ => Verdict::No,
             },
@@ -326,7 +347,8 @@ fn secret(name: &str, shown: usize, length: usize, rest: Swallow) -> Verdict {
 }
 
 fn is_url_user(byte: u8) -> bool {
-    !byte.is_ascii_whitespace() && !matches!(byte, b'/' | b'@' | b'?' | b'#' | b'"' | b'\'' | b'<' | b'>' | b'`')
+    !byte.is_ascii_whitespace()
+        && !matches!(byte, b'/' | b'@' | b'?' | b'#' | b'"' | b'\'' | b'<' | b'>' | b'`')
 }
 
 /// The password of an address, decided on the whole value.
@@ -345,7 +367,9 @@ pub(crate) const LONGEST_NAME: usize = 96;
 fn assigned_name(line: &str) -> Option<&str> {
     let name = line.trim_start();
     let name = name.strip_prefix("export ").unwrap_or(name).trim_start();
-    let valid = !name.is_empty() && name.len() <= LONGEST_NAME && name.bytes().all(|byte| Class::Identifier.has(char::from(byte)));
+    let valid = !name.is_empty()
+        && name.len() <= LONGEST_NAME
+        && name.bytes().all(|byte| Class::Identifier.has(char::from(byte)));
     valid.then_some(name)
 }
 
@@ -356,7 +380,10 @@ pub(crate) fn is_secret_name(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
     let last = name.rsplit('_').next().unwrap_or_default();
     // A public key, and the count or address of something secret, are none.
-    if name.contains("PUBLIC") || ["URL", "URI", "LIMIT", "COUNT", "TOKENS", "EXPIRY", "TTL", "TYPE", "NAME", "PATH", "FILE", "DIR"].contains(&last) {
+    if name.contains("PUBLIC")
+        || ["URL", "URI", "LIMIT", "COUNT", "TOKENS", "EXPIRY", "TTL", "TYPE", "NAME", "PATH", "FILE", "DIR"]
+            .contains(&last)
+    {
         return false;
     }
     let key = ENDINGS.contains(&last) && name.contains('_') || name.ends_with("APIKEY");

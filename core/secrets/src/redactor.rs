@@ -1,7 +1,6 @@
 use std::{collections::BTreeMap, path::Path};
 
 use aho_corasick::{AhoCorasick, Anchored, Input, MatchKind, StartKind};
-use zeroize::Zeroizing;
 
 use crate::{
     KnownSecrets, StreamState,
@@ -14,7 +13,7 @@ pub struct Redactor {
     search: AhoCorasick,
     names: Vec<String>,
     /// All that is searched for, sorted: whether a text is the start of any is one binary search.
-    literals: Vec<Zeroizing<String>>,
+    literals: Vec<String>,
     /// Bytes with which one of `literals` begins.
     first_bytes: [bool; 256],
     longest: usize,
@@ -23,10 +22,15 @@ pub struct Redactor {
 impl Redactor {
     /// # Panics
     /// Never: the values are bounded, so that the search tables can be built.
-    #[expect(clippy::expect_used, reason = "KnownSecrets bounds number and length of values, far below what can be searched for")]
+    #[expect(
+        clippy::expect_used,
+        reason = "KnownSecrets bounds number and length of values, far below what can be searched for"
+    )]
     pub fn new(known: &KnownSecrets) -> Self {
-        let values: Vec<&str> = known.iter().map(|(value, _)| value).collect();
-        let all: Vec<&str> = values.into_iter().chain(patterns::triggers()).collect();
+        let mut all: Vec<&str> = known.iter().map(|(value, _)| value).collect();
+        for trigger in patterns::triggers() {
+            all.push(trigger);
+        }
         let search = AhoCorasick::builder()
             .match_kind(MatchKind::LeftmostLongest)
             .start_kind(StartKind::Both)
@@ -37,7 +41,7 @@ impl Redactor {
             first_bytes[usize::from(literal.as_bytes()[0])] = true;
         }
         let longest = all.iter().map(|literal| literal.len()).max().unwrap_or(0);
-        let mut literals: Vec<_> = all.into_iter().map(|literal| Zeroizing::new(literal.to_owned())).collect();
+        let mut literals: Vec<_> = all.into_iter().map(|literal| literal.to_owned()).collect();
         literals.sort_unstable();
         let names = known.iter().map(|(_, name)| name.to_owned()).collect();
         Self { search, names, literals, first_bytes, longest }
@@ -87,7 +91,9 @@ impl Redactor {
         }
         let found = self.search.find(Input::new(place.rest).anchored(Anchored::Yes));
         match found.and_then(|found| Some((found.end(), self.names.get(found.pattern().as_usize())?))) {
-            Some((length, name)) => Verdict::Secret(Found { name: name.clone(), shown: 0, length, rest: None }),
+            Some((length, name)) => {
+                Verdict::Secret(Found { name: name.clone(), shown: 0, length, rest: None })
+            }
             None => place.judge(),
         }
     }

@@ -79,7 +79,8 @@ impl StreamState {
     pub(crate) fn advance(&mut self, redactor: &Redactor, piece: &str, whole: bool) -> String {
         let mut text = std::mem::take(&mut self.pending);
         text.push_str(piece);
-        let mut pass = Pass { redactor, state: self, text: &text, at: 0, line_from: Some(0), out: String::new() };
+        let mut pass =
+            Pass { redactor, state: self, text: &text, at: 0, line_from: Some(0), out: String::new() };
         pass.run(whole);
         let (at, out) = (pass.end(), pass.out);
         text.drain(..at);
@@ -90,7 +91,10 @@ impl StreamState {
 
 impl fmt::Debug for StreamRedactor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StreamRedactor").field("redactor", &self.redactor).field("state", &self.state).finish()
+        f.debug_struct("StreamRedactor")
+            .field("redactor", &self.redactor)
+            .field("state", &self.state)
+            .finish()
     }
 }
 
