@@ -23,6 +23,9 @@ import type { ServerState } from "./text/statusLine";
 const MAX_DEATHS = 4;
 const DEATH_WINDOW_MS = 180_000;
 
+/** How long a request may take before the window says that it is waiting. */
+const PATIENCE_MS = 700;
+
 const NOTIFICATIONS: readonly NotificationName[] = [
   "podium/event",
   "podium/session/update",
@@ -112,7 +115,7 @@ export class PodiumServer implements Rpc, vscode.Disposable {
     if (this.current === "asleep") {
       await this.wake();
     }
-    return this.read(method, params);
+    return withPatience(this.read(method, params));
   }
 
   /** Runs one of the server's commands. It takes each for a person's wish, and follows sessions that begin so. */
@@ -120,7 +123,7 @@ export class PodiumServer implements Rpc, vscode.Disposable {
     if (this.client === undefined || (this.current !== "running" && this.current !== "asleep")) {
       throw new Error(unavailable(this.current));
     }
-    return this.client.sendRequest<A>("workspace/executeCommand", { command, arguments: [params] });
+    return withPatience(this.client.sendRequest<A>("workspace/executeCommand", { command, arguments: [params] }));
   }
 
   /** Brings a daemon back that was stopped on purpose. A command is what the server takes for a person's wish. */
@@ -278,6 +281,19 @@ export class PodiumServer implements Rpc, vscode.Disposable {
     } else if (choice === "Show Logs") {
       this.log.show(true);
     }
+  }
+}
+
+/** A person who waits for more than a moment sees that something is under way: a daemon that starts, a fetch. */
+async function withPatience<A>(answer: Promise<A>): Promise<A> {
+  const timer = setTimeout(() => {
+    const options = { location: vscode.ProgressLocation.Window, title: "Waiting for Podium" };
+    void vscode.window.withProgress(options, () => answer.then(() => undefined, () => undefined));
+  }, PATIENCE_MS);
+  try {
+    return await answer;
+  } finally {
+    clearTimeout(timer);
   }
 }
 

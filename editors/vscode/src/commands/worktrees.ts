@@ -42,10 +42,7 @@ async function create(context: CommandContext): Promise<void> {
   if (name === undefined) {
     return;
   }
-  const made = await vscode.window.withProgress(
-    { location: vscode.ProgressLocation.Window, title: `Podium: creating ${type.label}-${name.trim()}` },
-    () => context.server.act("podium/worktree/create", { ...at, ...agent(), type: type.label, name: name.trim() }),
-  );
+  const made = await context.server.act("podium/worktree/create", { ...at, ...agent(), type: type.label, name: name.trim() });
   context.live.refresh("worktrees");
   const verb = made.created ? "Created" : "Found";
   const message = [`${verb} ${made.worktree.name} in ${Math.round(made.elapsedMs)} ms.`, ...made.notes].join(" ");
