@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 
 /// Shortest value of an assignment that is taken for a secret.
 const SHORTEST_VALUE: usize = 6;
+/// Characters of a bare value that are looked at to tell it from code.
+const WORD_WINDOW: usize = 64;
 const LONGEST_URL_PART: usize = 256;
 const LONGEST_JWT_PART: usize = 8 * 1024;
 /// A private key block that does not end is swallowed to this many characters.
@@ -327,15 +329,17 @@ impl Place<'_> {
             _ => (0, value),
         };
         let shown = ASSIGN.len() + quote;
-        let mut start = content.char_indices().take(SHORTEST_VALUE);
-        for (_, c) in start.by_ref() {
-            let ends = if quote == 1 { c == first || c == '\n' } else { c.is_whitespace() };
-            if ends || matches!(c, '(' | ')' | '<' | '>' | '{' | '}' | '$') {
-                return Verdict::No;
-            }
+        let window = if quote == 1 { SHORTEST_VALUE } else { WORD_WINDOW };
+        let ends = |c: char| if quote == 1 { c == first || c == '\n' } else { c.is_whitespace() };
+        let length = content.chars().take(window).take_while(|c| !ends(*c)).count();
+        let ended = content.chars().nth(length).is_some();
+        if length < window && !ended && !self.whole {
+            return Verdict::NeedMore;
         }
-        if content.chars().take(SHORTEST_VALUE).count() < SHORTEST_VALUE {
-            return self.undecided();
+        let refers = content.starts_with(['$', '<', '{']);
+        let is_code = quote == 0 && content.chars().take(length).any(|c| "()<>{}$".contains(c));
+        if length < SHORTEST_VALUE || refers || is_code {
+            return Verdict::No;
         }
         let rest = if quote == 1 { Swallow::Until(first) } else { Swallow::Word };
         secret(name, shown, shown, rest)

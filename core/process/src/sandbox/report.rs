@@ -1,7 +1,5 @@
 use std::{io::Write, sync::OnceLock, time::Duration};
 
-use tokio_util::sync::CancellationToken;
-
 use super::{Mechanism, SandboxPolicy, wrap};
 use crate::{Command, ProcessError};
 
@@ -15,11 +13,16 @@ pub struct SandboxReport {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MechanismReport {
     pub mechanism: Mechanism,
-    pub available: bool,
-    /// Why it is not available.
-    pub why_not: Option<String>,
+    /// Why it can not be used here; `None` if it works.
+    pub unavailable: Option<String>,
     /// What it can not do although it is available; each completes "it cannot ...".
     pub cannot: &'static [&'static str],
+}
+
+impl MechanismReport {
+    pub fn available(&self) -> bool {
+        self.unavailable.is_none()
+    }
 }
 
 impl SandboxReport {
@@ -27,7 +30,7 @@ impl SandboxReport {
     pub fn best(&self) -> Mechanism {
         self.mechanisms
             .iter()
-            .find(|report| report.available)
+            .find(|report| report.available())
             .map_or(Mechanism::None, |report| report.mechanism)
     }
 
@@ -38,23 +41,17 @@ impl SandboxReport {
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Tries each mechanism on a tiny child that must not be able to read a hidden file. Once per process.
-pub async fn probe() -> &'static SandboxReport {
+/// Tries each mechanism on a tiny child that must not be able to read a hidden file. Once per process; the first call
+/// blocks for some 10 ms, so async callers make it on a blocking thread.
+pub fn probe() -> &'static SandboxReport {
     static REPORT: OnceLock<SandboxReport> = OnceLock::new();
-    if let Some(report) = REPORT.get() {
-        return report;
-    }
-    let mut mechanisms = Vec::new();
-    for mechanism in Mechanism::ALL {
-        let why_not = if mechanism == Mechanism::None { None } else { try_out(mechanism).await.err() };
-        mechanisms.push(MechanismReport {
-            mechanism,
-            available: why_not.is_none(),
-            why_not,
-            cannot: cannot(mechanism),
-        });
-    }
-    REPORT.get_or_init(|| SandboxReport { mechanisms })
+    REPORT.get_or_init(|| {
+        let report = |mechanism| {
+            let unavailable = if mechanism == Mechanism::None { None } else { try_out(mechanism).err() };
+            MechanismReport { mechanism, unavailable, cannot: cannot(mechanism) }
+        };
+        SandboxReport { mechanisms: Mechanism::ALL.map(report).into() }
+    })
 }
 
 fn cannot(mechanism: Mechanism) -> &'static [&'static str] {
@@ -69,7 +66,7 @@ fn cannot(mechanism: Mechanism) -> &'static [&'static str] {
     }
 }
 
-async fn try_out(mechanism: Mechanism) -> Result<(), String> {
+fn try_out(mechanism: Mechanism) -> Result<(), String> {
     let mut hidden = tempfile::NamedTempFile::new().map_err(|error| chain(&error))?;
     hidden.write_all(b"hidden").map_err(|error| chain(&error))?;
     let script = r#"if cat -- "$1" >/dev/null 2>&1 && [ -s "$1" ]; then exit 42; fi; echo confined"#;
@@ -82,7 +79,7 @@ async fn try_out(mechanism: Mechanism) -> Result<(), String> {
     let policy = SandboxPolicy { hidden: vec![hidden.path().to_owned()], ..SandboxPolicy::default() };
     let command = wrap(command, &policy, mechanism).map_err(|error| chain(&error))?;
     let output =
-        command.output(&CancellationToken::new()).await.map_err(|error: ProcessError| chain(&error))?;
+        command.output_blocking().map_err(|error: ProcessError| chain(&error))?;
     if output.success() && output.stdout.bytes().as_ref() == b"confined\n" {
         return Ok(());
     }

@@ -18,16 +18,16 @@ use podium_process::{
 use crate::support::{never, sh, within};
 
 /// The real mechanisms of this machine.
-async fn mechanisms() -> Vec<Mechanism> {
-    let report = probe().await;
+fn mechanisms() -> Vec<Mechanism> {
+    let report = probe();
     let bubblewrap = report.of(Mechanism::Bubblewrap).unwrap();
-    if let Some(why) = &bubblewrap.why_not {
+    if let Some(why) = &bubblewrap.unavailable {
         println!("not tested: bubblewrap: {why}");
         assert!(std::env::var_os("PODIUM_TEST_REQUIRE_BWRAP").is_none_or(|value| value != "1"), "{why}");
     }
     let available: Vec<_> = [Mechanism::Bubblewrap, Mechanism::Landlock]
         .into_iter()
-        .filter(|mechanism| report.of(*mechanism).unwrap().available)
+        .filter(|mechanism| report.of(*mechanism).unwrap().available())
         .collect();
     assert!(!available.is_empty(), "no sandbox works on this machine: {report:?}");
     println!("tested: {available:?}");
@@ -76,7 +76,7 @@ fn text(output: &Output) -> String {
 
 #[tokio::test]
 async fn a_child_reads_and_writes_only_what_the_policy_shows() {
-    for mechanism in mechanisms().await {
+    for mechanism in mechanisms() {
         let place = Place::new();
         let script = "
             cat src/main ../readable/file; echo; echo new >src/new && cat src/new && mv src/new src/moved && rm src/moved
@@ -107,7 +107,7 @@ async fn a_child_reads_and_writes_only_what_the_policy_shows() {
 
 #[tokio::test]
 async fn a_tree_without_exceptions_is_writable_at_its_top() {
-    for mechanism in mechanisms().await {
+    for mechanism in mechanisms() {
         let place = Place::new();
         let policy = SandboxPolicy { read_write: vec![place.path("tree")], ..SandboxPolicy::default() };
         let output = place.run(mechanism, &policy, "echo a >top && mkdir d && mv top d/ && cat d/top").await;
@@ -117,7 +117,7 @@ async fn a_tree_without_exceptions_is_writable_at_its_top() {
 
 #[tokio::test]
 async fn a_symlink_planted_in_the_tree_opens_nothing() {
-    for mechanism in mechanisms().await {
+    for mechanism in mechanisms() {
         let place = Place::new();
         std::os::unix::fs::symlink(place.path("sibling"), place.path("tree/link")).unwrap();
         let output = place.run(mechanism, &place.policy(), "cat link/file; echo x >link/new").await;
@@ -128,7 +128,7 @@ async fn a_symlink_planted_in_the_tree_opens_nothing() {
 
 #[tokio::test]
 async fn home_and_temporary_files_are_private() {
-    for mechanism in mechanisms().await {
+    for mechanism in mechanisms() {
         let place = Place::new();
         fs::create_dir(place.path("home")).unwrap();
         fs::write(place.path("home/.netrc"), "secret").unwrap();
@@ -192,7 +192,7 @@ async fn neither_loopback_nor_hidden_unix_sockets_can_be_reached() {
     let (place, policy) = (&place, &policy);
     let reachable =
         async |mechanism, kind: &str, target: &str| connect(place, mechanism, policy, kind, target).await;
-    for mechanism in mechanisms().await {
+    for mechanism in mechanisms() {
         assert_eq!(reachable(mechanism, "tcp", &port).await, "refused", "{mechanism}");
         assert_eq!(reachable(mechanism, "abstract", &name).await, "refused", "{mechanism}");
         for socket in ["sibling/socket", "readable/vault/socket", "tree/socket"] {
@@ -219,7 +219,7 @@ async fn network_and_single_sockets_can_be_allowed() {
     let _socket = UnixListener::bind(place.path("sibling/socket")).unwrap();
     let with_network = SandboxPolicy { network: true, ..place.policy() };
     let with_socket = SandboxPolicy { sockets: vec![place.path("sibling/socket")], ..place.policy() };
-    for mechanism in mechanisms().await {
+    for mechanism in mechanisms() {
         assert_eq!(connect(&place, mechanism, &with_network, "tcp", &port).await, "connected", "{mechanism}");
         match wrap(sh("true"), &with_socket, mechanism) {
             Ok(_) => {
@@ -237,7 +237,7 @@ async fn network_and_single_sockets_can_be_allowed() {
 
 #[tokio::test]
 async fn binds_move_a_folder_or_are_refused() {
-    for mechanism in mechanisms().await {
+    for mechanism in mechanisms() {
         let place = Place::new();
         let bind = Bind { from: place.path("readable"), to: place.path("sibling"), read_only: false };
         let policy = SandboxPolicy {
@@ -262,7 +262,7 @@ async fn binds_move_a_folder_or_are_refused() {
 
 #[tokio::test]
 async fn processes_outside_can_not_be_signalled_or_read() {
-    for mechanism in mechanisms().await {
+    for mechanism in mechanisms() {
         let place = Place::new();
         let mut outside =
             sh("read line").env("SECRET", "seen").stdin(podium_process::Stdin::Piped).spawn().unwrap();
@@ -281,7 +281,7 @@ async fn processes_outside_can_not_be_signalled_or_read() {
 
 #[tokio::test]
 async fn a_confined_child_gets_its_grace_and_leaves_nothing() {
-    for mechanism in mechanisms().await {
+    for mechanism in mechanisms() {
         let place = Place::new();
         let script = "trap 'echo saved; exit 5' TERM; setsid sleep 1000 & echo ready >src/ready; wait";
         let command = sh(script).cwd(place.path("tree")).grace(Duration::from_secs(10));
@@ -310,7 +310,7 @@ async fn a_confined_child_gets_its_grace_and_leaves_nothing() {
 
 #[tokio::test]
 async fn limits_of_the_policy_hold_inside() {
-    for mechanism in mechanisms().await {
+    for mechanism in mechanisms() {
         let place = Place::new();
         let limits = Limits { files: Some(40), file_size: Some(2048), ..Limits::default() };
         let policy = SandboxPolicy { limits, ..place.policy() };
@@ -322,7 +322,7 @@ async fn limits_of_the_policy_hold_inside() {
 
 #[tokio::test]
 async fn a_confined_child_dies_when_it_is_dropped() {
-    for mechanism in mechanisms().await {
+    for mechanism in mechanisms() {
         let place = Place::new();
         let command = sh("echo $$ >src/pid; exec sleep 1000").cwd(place.path("tree"));
         let child = wrap(command, &place.policy(), mechanism).unwrap().spawn().unwrap();
