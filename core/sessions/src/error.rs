@@ -38,18 +38,20 @@ impl From<SessionError> for WireError {
         match error {
             SessionError::Store(error) => error.into(),
             SessionError::Artifact(error) => error.into(),
-            SessionError::NotFound(_) => Self::not_found(message).hint("`jelmore sessions list` shows what there is"),
+            SessionError::NotFound(_) => {
+                Self::not_found(message).hint("`jelmore sessions list` shows what there is")
+            }
             SessionError::NothingToContinue => Self::not_found(message)
                 .hint("start one with `jelmore start --prompt \"...\"`")
                 .hint("`jelmore sessions list` shows sessions of other worktrees"),
             SessionError::Exists(id) => Self::conflict(message)
                 .hint(format!("go on with it: `jelmore sessions resume {id}`"))
                 .hint("or leave out --session-id"),
-            SessionError::Running(id) => Self::conflict(message)
-                .hint(format!("follow it: `jelmore sessions resume {id}`, or end it: `jelmore sessions cancel {id}`")),
-            SessionError::Over { id, .. } => {
-                Self::conflict(message).hint(format!("add a turn: `jelmore sessions resume {id} --prompt \"...\"`"))
-            }
+            SessionError::Running(id) => Self::conflict(message).hint(format!(
+                "follow it: `jelmore sessions resume {id}`, or end it: `jelmore sessions cancel {id}`"
+            )),
+            SessionError::Over { id, .. } => Self::conflict(message)
+                .hint(format!("add a turn: `jelmore sessions resume {id} --prompt \"...\"`")),
             SessionError::Invalid(_) => Self::user(message),
             SessionError::UnknownProvider { known, .. } => {
                 Self::not_found(message).hint(format!("providers: {}", known.join(", ")))
@@ -59,7 +61,9 @@ impl From<SessionError> for WireError {
                 error.hints = hints;
                 error
             }
-            SessionError::NoQuestion(_) => Self::not_found(message).hint("`jelmore inbox` lists the open ones"),
+            SessionError::NoQuestion(_) => {
+                Self::not_found(message).hint("`jelmore inbox` lists the open ones")
+            }
             SessionError::Answered { .. } => Self::conflict(message),
         }
     }

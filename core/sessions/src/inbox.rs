@@ -63,8 +63,9 @@ impl Inbox {
     /// What the database says.
     pub async fn list(&self, all: bool) -> Result<Vec<InboxItem>, SessionError> {
         let read = move |conn: &Connection| -> Result<_, StoreError> {
-            let sql =
-                format!("SELECT {COLUMNS} FROM inbox WHERE ?1 OR decision IS NULL ORDER BY asked_at, id LIMIT 500");
+            let sql = format!(
+                "SELECT {COLUMNS} FROM inbox WHERE ?1 OR decision IS NULL ORDER BY asked_at, id LIMIT 500"
+            );
             let mut statement = conn.prepare_cached(&sql)?;
             let rows = statement.query_map([all], read_row)?;
             Ok(rows.collect::<Result<_, _>>()?)

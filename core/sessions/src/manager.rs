@@ -14,12 +14,12 @@ use podium_secrets::{Redactor, StreamRedactor};
 use podium_store::{Durability, NewEvent, Store, now_ms, rfc3339};
 use serde_json::json;
 
+use crate::SessionError;
 use crate::hub::{Attachment, Hub, Running};
 use crate::prompt;
 use crate::provider::{Provider, Speaker, StopCause, Turn};
 use crate::rows::{self, SessionRow, StoredItem};
 use crate::turn::{TurnJob, drive};
-use crate::SessionError;
 
 /// Variables that came with a request. In memory only.
 pub type Env = BTreeMap<String, String>;
@@ -160,7 +160,12 @@ impl Sessions {
     ///
     /// # Errors
     /// `NotFound`; `Running` when a turn is to be added to a running one.
-    pub async fn resume(&self, id: &str, prompt: Option<&str>, env: Env) -> Result<SessionStarted, SessionError> {
+    pub async fn resume(
+        &self,
+        id: &str,
+        prompt: Option<&str>,
+        env: Env,
+    ) -> Result<SessionStarted, SessionError> {
         let row = self.resolve(id).await?;
         if self.inner.hub.get(&row.info.id).is_some() {
             return match prompt {
@@ -225,7 +230,8 @@ impl Sessions {
         env: Env,
         resumed: bool,
     ) -> Result<(), SessionError> {
-        let running = self.inner.hub.begin(&row.info.id).ok_or_else(|| SessionError::Running(row.info.id.clone()))?;
+        let running =
+            self.inner.hub.begin(&row.info.id).ok_or_else(|| SessionError::Running(row.info.id.clone()))?;
         let job = match self.prepare(&row, provider, running, env, resumed).await {
             Ok(job) => job,
             Err(error) => {
@@ -517,7 +523,8 @@ fn new_row(id: &str, start: &Start, provider: &str) -> SessionRow {
         usage: Usage::default(),
         artifact: None,
     };
-    let request = json!({ "seed": start.seed, "maxTokens": start.max_tokens, "temperature": start.temperature });
+    let request =
+        json!({ "seed": start.seed, "maxTokens": start.max_tokens, "temperature": start.temperature });
     SessionRow {
         info,
         repo: start.repo.clone().or_else(|| start.worktree.as_ref().map(|w| w.repo.clone())),

@@ -34,8 +34,9 @@ const COLUMNS: &str = "id, provider, model, status, reason, title, agent_id, wor
     artifact, repo, worktree, request, state";
 
 fn parse_enum<T: serde::de::DeserializeOwned>(text: String) -> Result<T, SqlError> {
-    serde_json::from_value(serde_json::Value::String(text))
-        .map_err(|e| SqlError::FromSqlConversionFailure(0, podium_store::rusqlite::types::Type::Text, Box::new(e)))
+    serde_json::from_value(serde_json::Value::String(text)).map_err(|e| {
+        SqlError::FromSqlConversionFailure(0, podium_store::rusqlite::types::Type::Text, Box::new(e))
+    })
 }
 
 fn read_row(row: &Row<'_>) -> Result<SessionRow, SqlError> {
@@ -102,8 +103,8 @@ pub(crate) fn resolve(conn: &Connection, id: &str) -> Result<SessionRow, Session
         return Ok(row);
     }
     let sql = format!("SELECT {COLUMNS} FROM sessions WHERE substr(id, 1, length(?1)) = ?1 LIMIT 2");
-    let found: Vec<SessionRow> = (|| conn.prepare_cached(&sql)?.query_map([id], read_row)?.collect())()
-        .map_err(StoreError::from)?;
+    let found: Vec<SessionRow> =
+        (|| conn.prepare_cached(&sql)?.query_map([id], read_row)?.collect())().map_err(StoreError::from)?;
     match <[SessionRow; 1]>::try_from(found) {
         Ok([row]) if id.len() >= 8 => Ok(row),
         _ => Err(SessionError::NotFound(id.to_owned())),

@@ -9,11 +9,11 @@ use podium_store::{Durability, NewEvent, now_ms, rfc3339};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
+use crate::SessionError;
 use crate::hub::{Running, Update};
 use crate::manager::Inner;
 use crate::provider::{Chunk, Provider, ProviderError, StopCause, Turn, TurnOutcome};
 use crate::rows::{self, SessionRow, StoredItem};
-use crate::SessionError;
 
 /// Chunks that may wait for the store before the provider does.
 const CHUNKS_WAITING: usize = 64;
@@ -55,9 +55,9 @@ pub(crate) async fn drive(job: TurnJob) {
         }
     }
     drop(chunks);
-    let outcome = answering
-        .await
-        .unwrap_or_else(|_| Err(ProviderError::Failed { reason: "the provider stopped unexpectedly".to_owned() }));
+    let outcome = answering.await.unwrap_or_else(|_| {
+        Err(ProviderError::Failed { reason: "the provider stopped unexpectedly".to_owned() })
+    });
     let outcome = match stored {
         Ok(()) => outcome,
         Err(error) => Err(ProviderError::Failed { reason: error.to_string() }),
@@ -172,7 +172,8 @@ impl Recorder {
         self.since_checkpoint = 0;
         let id = uuid::Uuid::now_v7().to_string();
         let checkpoint = CheckpointRef { id: id.clone(), seq: self.seq };
-        let item = self.item(ItemKind::Checkpoint, String::new(), Some(json!({ "id": id, "seq": checkpoint.seq })));
+        let item =
+            self.item(ItemKind::Checkpoint, String::new(), Some(json!({ "id": id, "seq": checkpoint.seq })));
         items.push(item);
         checkpoint
     }
@@ -259,7 +260,8 @@ impl Recorder {
         };
         let (session, state, usage, rows) =
             (self.session.clone(), self.state.clone(), self.usage.clone(), items.clone());
-        let event = self.end_event(status, reason.as_deref(), artifact.as_ref().map(|a| a.artifact.id.clone()));
+        let event =
+            self.end_event(status, reason.as_deref(), artifact.as_ref().map(|a| a.artifact.id.clone()));
         let id = artifact.as_ref().map(|a| a.artifact.id.clone());
         let write = self.sessions.store.write::<(), SessionError>(Durability::Power, move |tx| {
             rows::append(tx, &session, &rows)?;

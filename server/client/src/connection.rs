@@ -190,8 +190,11 @@ async fn write_frames(mut sink: SplitSink<Wire, Bytes>, mut queue: mpsc::Receive
         let mut next = Some(frame);
         while let Some(frame) = next {
             match frame.encode() {
-                Ok(bytes) if sink.feed(Bytes::from(bytes)).await.is_err() => return,
-                Ok(_) => {}
+                Ok(bytes) => {
+                    if sink.feed(Bytes::from(bytes)).await.is_err() {
+                        return;
+                    }
+                }
                 Err(error) => tracing::error!(%error, "a message could not be sent"),
             }
             next = queue.try_recv().ok();

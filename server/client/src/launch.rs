@@ -40,8 +40,7 @@ const CALLERS_OWN: &[&str] = &["PODIUM_AGENT_ID", "PODIUM_CLAIM_TOKEN", "PODIUM_
 /// Starts a daemon and waits until its socket answers.
 pub(crate) async fn start(options: &ConnectOptions) -> Result<UnixStream, WireError> {
     let program = find_program(options)?;
-    let mut command = Detached::new(&program);
-    command.args(["daemon", "--foreground"]).envs(daemon_env(options));
+    let command = Detached::new(&program).args(["daemon", "--foreground"]).envs(daemon_env(options));
     let identity = command.spawn().map_err(|e| {
         WireError::unavailable(format!("the daemon could not be started: {e}"))
             .hint(format!("try `{} daemon --foreground` to see why", program.display()))

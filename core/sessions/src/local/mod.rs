@@ -12,8 +12,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 pub use self::host::ModelHost;
-use crate::provider::{Chunk, Provider, ProviderError, Speaker, Turn, TurnOutcome};
 use crate::Env;
+use crate::provider::{Chunk, Provider, ProviderError, Speaker, Turn, TurnOutcome};
 
 /// What the model is told it is.
 const SYSTEM: &str = "You are a concise, helpful programming assistant inside an editor.";
@@ -97,7 +97,8 @@ impl Answer<'_> {
 
     fn generation(&self, turn: &Turn) -> Result<Generation, ProviderError> {
         let saved = turn.state.as_deref().map(serde_json::from_slice::<GenerationState>).transpose();
-        let saved = saved.map_err(|e| ProviderError::Failed { reason: format!("the saved state is unreadable: {e}") })?;
+        let saved = saved
+            .map_err(|e| ProviderError::Failed { reason: format!("the saved state is unreadable: {e}") })?;
         match saved {
             Some(state) if turn.resumed => self.go_on(state, &turn.tokens),
             _ => self.begin(turn),
