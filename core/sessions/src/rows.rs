@@ -103,8 +103,9 @@ pub(crate) fn resolve(conn: &Connection, id: &str) -> Result<SessionRow, Session
         return Ok(row);
     }
     let sql = format!("SELECT {COLUMNS} FROM sessions WHERE substr(id, 1, length(?1)) = ?1 LIMIT 2");
-    let found: Vec<SessionRow> =
-        (|| conn.prepare_cached(&sql)?.query_map([id], read_row)?.collect())().map_err(StoreError::from)?;
+    let mut statement = conn.prepare_cached(&sql).map_err(StoreError::from)?;
+    let rows = statement.query_map([id], read_row).map_err(StoreError::from)?;
+    let found: Vec<SessionRow> = rows.collect::<Result<_, _>>().map_err(StoreError::from)?;
     match <[SessionRow; 1]>::try_from(found) {
         Ok([row]) if id.len() >= 8 => Ok(row),
         _ => Err(SessionError::NotFound(id.to_owned())),
