@@ -45,9 +45,9 @@ test("a file that cannot be executed is no program", () => {
 });
 
 test("the server gets home and agent from the settings, else from its surroundings", () => {
-  const env = { HOME: "/home/ada", PODIUM_AGENT_ID: "outer", GONE: undefined };
-  assert.deepEqual(serverEnvironment(env, "", ""), { HOME: "/home/ada", PODIUM_AGENT_ID: "outer" });
-  assert.deepEqual(serverEnvironment(env, "~/p", "me"), { HOME: "/home/ada", PODIUM_HOME: "/home/ada/p", PODIUM_AGENT_ID: "me" });
+  const env = { HOME: "/home/alice", PODIUM_AGENT_ID: "outer", GONE: undefined };
+  assert.deepEqual(serverEnvironment(env, "", ""), { HOME: "/home/alice", PODIUM_AGENT_ID: "outer" });
+  assert.deepEqual(serverEnvironment(env, "~/p", "me"), { HOME: "/home/alice", PODIUM_HOME: "/home/alice/p", PODIUM_AGENT_ID: "me" });
 });
 
 test("claims are one's own by the agent's name, else by the person's", () => {

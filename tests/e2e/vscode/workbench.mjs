@@ -15,6 +15,7 @@ export class Workbench {
       const found = await probe((seen) => (last = seen));
       if (found !== undefined && found !== false) return found;
       if (Date.now() > end) throw new Error(`${what}: not within ${limit / 1000} s; last seen: ${JSON.stringify(last)}`);
+      // tidy-allow(sleep): a bounded poll of a window that cannot tell
       await this.page.waitForTimeout(40);
     }
   }
