@@ -57,9 +57,9 @@ impl Call {
     /// An agent reaches its own session only.
     pub(crate) fn own_session(&self, id: &str) -> Result<(), WireError> {
         match self.agent() {
-            Some((own, _)) if own != id => {
-                Err(WireError::user(format!("this connection belongs to session {own} and cannot reach another")))
-            }
+            Some((own, _)) if own != id => Err(WireError::user(format!(
+                "this connection belongs to session {own} and cannot reach another"
+            ))),
             _ => Ok(()),
         }
     }
@@ -83,8 +83,10 @@ pub(crate) async fn dispatch(call: Call, method: &str, params: Value) -> Result<
     if info.access == Access::Person
         && let Some((_, agent)) = call.agent()
     {
-        return Err(WireError::user(format!("`{method}` needs a person; this connection belongs to {agent}"))
-            .hint("ask the person: `jelmore inbox ask \"...\"`"));
+        return Err(WireError::user(format!(
+            "`{method}` needs a person; this connection belongs to {agent}"
+        ))
+        .hint("ask the person: `jelmore inbox ask \"...\"`"));
     }
     route! { call, method, params;
         Ping => system::ping,

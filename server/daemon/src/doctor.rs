@@ -14,7 +14,7 @@ pub(crate) async fn examine(call: &Call) -> Vec<Part> {
     parts.push(store(call).await);
     parts.push(disk(call));
     parts.push(configuration(call));
-    for (name, state, message, hint) in daemon.worktrees.health(&call.worktree_caller()).await {
+    for (name, state, message, hint) in daemon.worktrees.health().await {
         parts.push(part(&name, state, message, &hint));
     }
     parts.push(artifacts(call).await);
@@ -50,12 +50,19 @@ fn disk(call: &Call) -> Part {
             let free = stat.f_bavail * stat.f_frsize;
             let message = format!("{} MiB free for {}", free / 1024 / 1024, root.display());
             if free < SHORT_OF_DISK {
-                part("disk", PartState::Degraded, message, "free some space; nothing is lost, but writes will fail")
+                part(
+                    "disk",
+                    PartState::Degraded,
+                    message,
+                    "free some space; nothing is lost, but writes will fail",
+                )
             } else {
                 part("disk", PartState::Ok, message, "")
             }
         }
-        Err(error) => part("disk", PartState::Degraded, error.to_string(), "check that the home's disk is mounted"),
+        Err(error) => {
+            part("disk", PartState::Degraded, error.to_string(), "check that the home's disk is mounted")
+        }
     }
 }
 
@@ -87,7 +94,9 @@ async fn artifacts(call: &Call) -> Part {
 
 async fn sandboxes() -> Part {
     let report = tokio::task::spawn_blocking(sandbox::probe).await;
-    let Ok(report) = report else { return part("sandbox", PartState::Broken, "the probe ended unexpectedly", "") };
+    let Ok(report) = report else {
+        return part("sandbox", PartState::Broken, "the probe ended unexpectedly", "");
+    };
     let mut words = Vec::new();
     for mechanism in &report.mechanisms {
         match &mechanism.unavailable {

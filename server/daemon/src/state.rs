@@ -50,6 +50,11 @@ impl Daemon {
     }
 }
 
+/// Resolves when the daemon is to end, with the reason.
+pub(crate) async fn ended(ending: &mut watch::Receiver<Option<StopReason>>) -> StopReason {
+    ending.wait_for(Option::is_some).await.ok().and_then(|reason| *reason).unwrap_or_default()
+}
+
 /// Name of this machine.
 pub(crate) fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()

@@ -30,8 +30,9 @@ impl CapabilitySockets {
         }
         let name = uuid::Uuid::new_v4().simple().to_string();
         let path = daemon.home.capability_sockets().join(format!("{}.sock", &name[..16]));
-        let listening = bind(&path)
-            .map_err(|e| WireError::internal(format!("the socket {} cannot be opened: {e}", path.display())))?;
+        let listening = bind(&path).map_err(|e| {
+            WireError::internal(format!("the socket {} cannot be opened: {e}", path.display()))
+        })?;
         let caller = Caller::Agent { session: session.to_owned(), agent_id: agent_id.to_owned() };
         let task = tokio::spawn(listening.accept(Arc::clone(daemon), Some(caller)));
         let answer = describe(&path, session, agent_id);
@@ -50,7 +51,8 @@ impl CapabilitySockets {
 
 fn describe(path: &std::path::Path, session: &str, agent_id: &str) -> SessionCapability {
     let socket = path.to_string_lossy().into_owned();
-    let env = [("PODIUM_SOCKET", socket.as_str()), ("PODIUM_SESSION", session), ("PODIUM_AGENT_ID", agent_id)];
+    let env =
+        [("PODIUM_SOCKET", socket.as_str()), ("PODIUM_SESSION", session), ("PODIUM_AGENT_ID", agent_id)];
     let env = env.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     SessionCapability { socket, env }
 }

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt as _, StreamExt as _};
 use podium_protocol::{
-    Caller, DaemonStopping, Frame, Hello, MAX_FRAME, Outcome, PROTOCOL_VERSION, Request, Response, Welcome, WireError,
-    notify,
+    Caller, DaemonStopping, Frame, Hello, MAX_FRAME, Outcome, PROTOCOL_VERSION, Request, Response, Welcome,
+    WireError, notify,
 };
 use tokio::net::UnixStream;
 use tokio::sync::{Semaphore, mpsc};
@@ -21,7 +21,7 @@ use crate::call::{Call, dispatch};
 use crate::home::same_token;
 use crate::ipc::Peer;
 use crate::ipc::limit::TokenBucket;
-use crate::state::Daemon;
+use crate::state::{Daemon, ended};
 
 type Wire = Framed<UnixStream, LengthDelimitedCodec>;
 
@@ -40,7 +40,9 @@ const MAX_HELLO: usize = 64 * 1024;
 pub(crate) async fn serve(daemon: Arc<Daemon>, stream: UnixStream, capability: Option<Caller>) {
     let codec = LengthDelimitedCodec::builder().max_frame_length(MAX_HELLO).new_codec();
     let mut wire = Framed::new(stream, codec);
-    let Ok(Some(hello)) = tokio::time::timeout(HANDSHAKE_TIMEOUT, read_hello(&mut wire)).await else { return };
+    let Ok(Some(hello)) = tokio::time::timeout(HANDSHAKE_TIMEOUT, read_hello(&mut wire)).await else {
+        return;
+    };
     let caller = match check(&daemon, &hello, capability) {
         Ok(caller) => caller,
         Err(error) => {
@@ -132,10 +134,9 @@ async fn read_frames(daemon: &Arc<Daemon>, peer: &Arc<Peer>, mut source: SplitSt
     loop {
         let frame = tokio::select! {
             biased;
-            reason = ending.wait_for(Option::is_some), if !told => {
+            reason = ended(&mut ending), if !told => {
                 told = true;
-                let reason = reason.ok().and_then(|r| *r).unwrap_or_default();
-                peer.notify_lossy(notify::DAEMON_STOPPING, &DaemonStopping { reason });
+                                peer.notify_lossy(notify::DAEMON_STOPPING, &DaemonStopping { reason });
                 continue;
             }
             () = peer.gone.cancelled() => return,
@@ -236,7 +237,11 @@ fn bucket(daemon: &Daemon, peer: &Peer) -> TokenBucket {
     TokenBucket::new(rate, Instant::now())
 }
 
-async fn write_frames(mut sink: SplitSink<Wire, Bytes>, mut queue: mpsc::Receiver<Frame>, gone: CancellationToken) {
+async fn write_frames(
+    mut sink: SplitSink<Wire, Bytes>,
+    mut queue: mpsc::Receiver<Frame>,
+    gone: CancellationToken,
+) {
     while let Some(frame) = queue.recv().await {
         let mut next = Some(frame);
         while let Some(frame) = next {

@@ -9,7 +9,7 @@ use tokio::net::{UnixListener, UnixStream};
 
 use crate::home;
 use crate::ipc::serve;
-use crate::state::Daemon;
+use crate::state::{Daemon, ended};
 
 /// A bound socket. Its file goes with it.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ impl Listening {
         let mut ending = daemon.ending.subscribe();
         loop {
             tokio::select! {
-                _ = ending.wait_for(Option::is_some) => return,
+                _ = ended(&mut ending) => return,
                 accepted = self.listener.accept() => match accepted {
                     Ok((stream, _)) if is_mine(&stream) => {
                         tokio::spawn(serve(Arc::clone(&daemon), stream, caller.clone()));

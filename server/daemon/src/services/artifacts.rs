@@ -27,7 +27,10 @@ pub(crate) async fn get(call: Call, params: ArtifactGetParams) -> Result<Artifac
 
 pub(crate) async fn put(call: Call, params: ArtifactPutParams) -> Result<ArtifactStored, WireError> {
     if params.text.len() > MAX_TEXT {
-        return Err(WireError::user(format!("an artifact's text has at most {} MiB", MAX_TEXT / 1024 / 1024)));
+        return Err(WireError::user(format!(
+            "an artifact's text has at most {} MiB",
+            MAX_TEXT / 1024 / 1024
+        )));
     }
     let session = match call.agent() {
         Some((session, _)) => Some(session.to_owned()),

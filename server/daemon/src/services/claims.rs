@@ -1,8 +1,8 @@
 //! `claim/*`.
 
 use podium_protocol::{
-    ClaimAcquireParams, ClaimAcquired, ClaimHeartbeatParams, ClaimHeartbeaten, ClaimReleaseParams, ClaimReleased,
-    ClaimVerified, ClaimVerifyParams, WireError,
+    ClaimAcquireParams, ClaimAcquired, ClaimHeartbeatParams, ClaimHeartbeaten, ClaimReleaseParams,
+    ClaimReleased, ClaimVerified, ClaimVerifyParams, WireError,
 };
 
 use crate::call::Call;

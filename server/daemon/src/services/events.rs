@@ -1,8 +1,8 @@
 //! `events/*` and `unsubscribe`.
 
 use podium_protocol::{
-    EventNotification, EventsPage, EventsReadParams, EventsSubscribeParams, EventsSubscribed, UnsubscribeParams,
-    Unsubscribed, WireError, notify,
+    EventNotification, EventsPage, EventsReadParams, EventsSubscribeParams, EventsSubscribed,
+    UnsubscribeParams, Unsubscribed, WireError, notify,
 };
 
 use crate::call::Call;
@@ -12,7 +12,10 @@ const PAGE: usize = 200;
 /// Types one subscription may name.
 const MAX_TYPES: usize = 100;
 
-pub(crate) async fn subscribe(call: Call, params: EventsSubscribeParams) -> Result<EventsSubscribed, WireError> {
+pub(crate) async fn subscribe(
+    call: Call,
+    params: EventsSubscribeParams,
+) -> Result<EventsSubscribed, WireError> {
     if params.types.len() > MAX_TYPES {
         return Err(WireError::user(format!("a subscription names at most {MAX_TYPES} types")));
     }

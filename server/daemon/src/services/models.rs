@@ -5,8 +5,8 @@ use std::ffi::OsString;
 use podium_models::fetch::{FetchEnvironment, FetchPhase, FetchProgress, fetch as fetch_model};
 use podium_models::{CatalogueEntry, ModelError, ModelState as CacheState, ModelStatus, catalogue};
 use podium_protocol::{
-    ErrorKind, ModelChanged, ModelInfo, ModelList, ModelListParams, ModelParams, ModelState, Progress, WireError,
-    notify,
+    ErrorKind, ModelChanged, ModelInfo, ModelList, ModelListParams, ModelParams, ModelState, Progress,
+    WireError, notify,
 };
 use podium_sessions::local::default_model;
 
@@ -49,7 +49,10 @@ pub(crate) async fn verify(call: Call, params: ModelParams) -> Result<ModelChang
     let (peer, request) = (std::sync::Arc::clone(&call.peer), call.request);
     let work = move || {
         let mut report = |done, total| {
-            peer.notify_lossy(notify::PROGRESS, &Progress { request, message: "verifying".to_owned(), done, total });
+            peer.notify_lossy(
+                notify::PROGRESS,
+                &Progress { request, message: "verifying".to_owned(), done, total },
+            );
         };
         cache.verify(entry, &mut report, &cancel)
     };
@@ -60,8 +63,11 @@ pub(crate) async fn verify(call: Call, params: ModelParams) -> Result<ModelChang
     let status = ModelStatus { entry, path: call.daemon.models.cache().path(entry), state };
     let model = info(&call, status).await;
     if model.state == ModelState::Corrupt {
-        return Err(WireError::conflict(format!("the file of model {} is not what it should be", model.name))
-            .hint(format!("run `podium models remove {0}` and `podium models fetch {0}`", model.name)));
+        return Err(WireError::conflict(format!(
+            "the file of model {} is not what it should be",
+            model.name
+        ))
+        .hint(format!("run `podium models remove {0}` and `podium models fetch {0}`", model.name)));
     }
     Ok(ModelChanged { model, changed: false })
 }

@@ -2,9 +2,9 @@
 
 use podium_protocol::{
     ClaimAcquireParams, ProviderList, ProviderListParams, RepoSelector, SessionAttachParams, SessionAttached,
-    SessionCancelParams, SessionCancelled, SessionCapability, SessionCapabilityParams, SessionEnd, SessionItem,
-    SessionList, SessionListParams, SessionResumeParams, SessionShowParams, SessionShown, SessionStartParams,
-    SessionStarted, SessionUpdate, WireError, notify,
+    SessionCancelParams, SessionCancelled, SessionCapability, SessionCapabilityParams, SessionEnd,
+    SessionItem, SessionList, SessionListParams, SessionResumeParams, SessionShowParams, SessionShown,
+    SessionStartParams, SessionStarted, SessionUpdate, WireError, notify,
 };
 use podium_sessions::{Attachment, Start, Update, WorktreeRef};
 use tokio::sync::broadcast::error::RecvError;
@@ -210,7 +210,9 @@ impl Follower {
     /// Pages through what the store has above `seq`.
     async fn send_stored(&mut self) -> bool {
         loop {
-            let Ok((items, more)) = self.call.daemon.sessions.items(&self.id, self.seq).await else { return false };
+            let Ok((items, more)) = self.call.daemon.sessions.items(&self.id, self.seq).await else {
+                return false;
+            };
             if !items.is_empty() && !self.send_items(items).await {
                 return false;
             }
@@ -235,9 +237,10 @@ impl Follower {
     async fn send_other(&mut self, update: Update) -> bool {
         match update {
             Update::Progress(progress) => {
-                self.call
-                    .peer
-                    .notify_lossy(notify::SESSION_UPDATE, &SessionUpdate { progress: Some(progress), ..self.update() });
+                self.call.peer.notify_lossy(
+                    notify::SESSION_UPDATE,
+                    &SessionUpdate { progress: Some(progress), ..self.update() },
+                );
                 true
             }
             Update::End(end) => {
@@ -277,7 +280,10 @@ impl Follower {
     }
 }
 
-pub(crate) async fn capability(call: Call, params: SessionCapabilityParams) -> Result<SessionCapability, WireError> {
+pub(crate) async fn capability(
+    call: Call,
+    params: SessionCapabilityParams,
+) -> Result<SessionCapability, WireError> {
     let info = call.daemon.sessions.info(&params.id).await?;
     let agent = info.agent_id.unwrap_or_else(|| format!("session:{}", info.id));
     call.daemon.capabilities.open(&call.daemon, &info.id, &agent)

@@ -1,6 +1,6 @@
 //! What runs beside the requests. One file for each.
 
-pub(crate) mod config_reload;
+// WATCH pub(crate) mod config_reload;
 pub(crate) mod idle;
 pub(crate) mod purge;
 pub(crate) mod signals;

@@ -13,7 +13,8 @@ const DAY_MS: i64 = 24 * 3600 * 1000;
 pub(crate) async fn run(daemon: Arc<Daemon>) {
     loop {
         let before = now_ms() - daemon.config.get().integer("events.keep_days") * DAY_MS;
-        let purge = daemon.store.write::<_, StoreError>(Durability::Process, move |tx| purge_events(tx, before));
+        let purge =
+            daemon.store.write::<_, StoreError>(Durability::Process, move |tx| purge_events(tx, before));
         match purge.await {
             Ok(0) => {}
             Ok(count) => tracing::info!(count, "old events went"),

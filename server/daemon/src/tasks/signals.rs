@@ -9,7 +9,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::state::Daemon;
 
 pub(crate) async fn run(daemon: Arc<Daemon>) {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
     else {
         return;
     };
