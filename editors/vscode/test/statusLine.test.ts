@@ -17,6 +17,14 @@ test("each state of a claim has its own text, icon and colour", () => {
   assert.deepEqual(shown("off"), ["$(circle-slash) Podium", undefined, undefined]);
 });
 
+test("an owner whom the list of worktrees knows to be dead is shown as dead", () => {
+  const shown = (alive: boolean | "unknown") =>
+    claimIndicator(line({ state: "other", ...held }), worktree({ claim: claim({ alive }) }), "full", now).background;
+  assert.equal(shown(false), "error");
+  assert.equal(shown(true), "warning");
+  assert.equal(shown("unknown"), "warning");
+});
+
 test("compact leaves the worktree out", () => {
   assert.equal(claimIndicator(line({ state: "other", ...held }), undefined, "compact", now).text, "$(lock) claude-1");
 });

@@ -44,6 +44,8 @@ export async function scenario({ workbench, url, languageServers, step, run, opt
     } finally {
       owner.kill("SIGKILL");
     }
+    // A death makes no event of the log; it is seen when somebody looks.
+    await workbench.command("Podium: Read Everything Anew");
     return workbench.claim(new RegExp(`${name}: ${AGENT} is dead`));
   });
 

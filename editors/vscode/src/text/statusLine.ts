@@ -49,13 +49,19 @@ function failing(text: string, tooltip: string, command: string): Indicator {
 }
 
 /**
- * @param line what the server says about the file in front
+ * @param told what the server says about the file in front
  * @param worktree the same worktree in full, where it is known already
  */
-export function claimIndicator(line: StatusLine, worktree: Worktree | undefined, detail: Detail, now: Date): Indicator {
+export function claimIndicator(told: StatusLine, worktree: Worktree | undefined, detail: Detail, now: Date): Indicator {
+  const line = isKnownDead(told, worktree) ? { ...told, state: "dead" as const } : told;
   const text = claimText(line, detail, now) + running(line.sessions);
   const look = LOOKS[line.state];
   return { text, tooltip: tooltip(line, worktree, now), label: withoutIcons(text), command: MENU, ...look };
+}
+
+/** Nobody announces a death: the list of worktrees, read later than the line, may know of it first. */
+function isKnownDead(line: StatusLine, worktree: Worktree | undefined): boolean {
+  return line.state === "other" && worktree?.claim?.alive === false && worktree.claim.agentId === line.agentId;
 }
 
 const LOOKS: Record<StatusLine["state"], Pick<Indicator, "color" | "background">> = {
