@@ -9,6 +9,7 @@
 //! mirrors it, so that `git worktree remove` by hand is refused as well.
 
 mod claim;
+mod counts;
 mod create;
 mod error;
 mod gates;

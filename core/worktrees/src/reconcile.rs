@@ -29,6 +29,11 @@ struct Look {
 impl Worktrees {
     /// Makes the rows of one repository equal what git has.
     pub(crate) async fn reconcile(&self, handle: &Arc<RepoHandle>) -> Result<()> {
+        self.follow_git(handle).await?;
+        self.settle_creations(handle).await
+    }
+
+    async fn follow_git(&self, handle: &Arc<RepoHandle>) -> Result<()> {
         let _turn = self.inner.gates.enter(format!("reconcile/{}", handle.row.id)).await;
         for _ in 0..TRIES {
             let look = self.look(handle).await?;
@@ -43,7 +48,7 @@ impl Worktrees {
                 break;
             }
         }
-        self.settle_creations(handle).await
+        Ok(())
     }
 
     async fn look(&self, handle: &Arc<RepoHandle>) -> Result<Look> {

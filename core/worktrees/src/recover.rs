@@ -1,15 +1,18 @@
 //! After a start: whatever the last daemon did not finish is finished or taken back, by what is on disk.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use podium_git::{Oid, Repo, Worktree};
+use podium_protocol::WireError;
 use podium_store::rusqlite::OptionalExtension;
 use podium_store::{Durability, Tx};
 
 use crate::create::Creation;
 use crate::error::{Result, blocking};
 use crate::layout::Plan;
+use crate::paths;
 use crate::reconcile;
 use crate::removal::{Removal, delete_branch, move_to_trash, trash};
 use crate::rows::{RepoRow, WorktreeRow};
@@ -18,6 +21,8 @@ use crate::settings::Caller;
 
 /// Beginning of the names of folders in the trash.
 const HALF_MADE: &str = "half-made-";
+/// Longest wait for a git that the last daemon left behind.
+const OUTLIVING: Duration = Duration::from_secs(20);
 
 impl Worktrees {
     /// To be called once, before any request. What fails is logged and tried again at the next start.
@@ -114,7 +119,8 @@ impl Worktrees {
     }
 
     async fn settle_creation(&self, handle: &Arc<RepoHandle>, creation: Creation) -> Result<()> {
-        let _turn = self.inner.gates.enter(format!("name/{}/{}", handle.row.id, creation.plan.name)).await;
+        // Not the gate of the name: a request for the name may wait for this.
+        let _turn = self.inner.gates.enter(format!("settle/{}", creation.id)).await;
         let (asked, id) = (handle.clone(), creation.id.clone());
         let known: Result<Option<String>> = self
             .inner
@@ -175,7 +181,7 @@ impl Worktrees {
 
 /// Deleted, rather than on a disk that is not there at the moment.
 fn is_gone(repo: &RepoRow) -> bool {
-    let missing = |path: &std::path::Path| {
+    let missing = |path: &Path| {
         path.symlink_metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
     };
     // Of an absent mount, the folder above the repository is missing or empty as well.
@@ -223,11 +229,36 @@ fn purge_half_made(repo: &RepoRow, keep: Duration) -> Result<()> {
     Ok(())
 }
 
+/// A git that outlived its daemon may still be filling the tree, and cleans up after itself if it fails.
+fn refuse_running(path: &Path) -> Result<()> {
+    let deadline = std::time::Instant::now() + OUTLIVING;
+    while is_being_added(path) {
+        if std::time::Instant::now() > deadline {
+            let text = format!("git is still making {}", path.display());
+            return Err(WireError::busy(text).hint("try again in a moment").into());
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Ok(())
+}
+
+/// Whether a `git worktree add` of this path runs, by the command lines of all processes. Where there is no `/proc`,
+/// nothing is found.
+fn is_being_added(path: &Path) -> bool {
+    let Ok(processes) = Path::new("/proc").read_dir() else { return false };
+    let wanted = [b"worktree".to_vec(), b"add".to_vec(), paths::to_bytes(path)];
+    processes.flatten().any(|process| {
+        let line = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+        wanted.iter().all(|word| line.split(|byte| *byte == 0).any(|arg| arg == word))
+    })
+}
+
 /// The whole worktree that a killed creation left; of a half-made one, everything goes to the trash and the branch
 /// that was made for it is deleted.
 fn half_made_or_whole(handle: &RepoHandle, creation: &Creation) -> Result<Option<Worktree>> {
     let plan = &creation.plan;
     let writer = handle.repo.write(handle.patience())?;
+    refuse_running(&plan.path)?;
     let found = handle.repo.worktree_at(&plan.path).ok();
     if let Some(worktree) = &found {
         let admin = &worktree.location.git_dir;

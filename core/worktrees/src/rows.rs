@@ -55,6 +55,8 @@ pub(crate) enum Binding {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Claim {
+    /// Whose settings say how long silence is normal.
+    pub(crate) repo: String,
     pub(crate) agent_id: String,
     pub(crate) token: u64,
     pub(crate) host: String,
@@ -186,6 +188,7 @@ impl Claim {
             (None, None) => Binding::Heartbeat,
         };
         Ok(Some(Self {
+            repo: row.get(1)?,
             agent_id,
             token: row.get(12)?,
             host: row.get::<_, Option<String>>(13)?.unwrap_or_default(),

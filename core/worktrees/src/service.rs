@@ -152,6 +152,12 @@ impl Worktrees {
         .await
     }
 
+    /// The settings of a repository; those of the user while it was not opened yet.
+    pub(crate) fn config_of(&self, repo: &str) -> Arc<Config> {
+        let open = lock(&self.inner.repos).get(repo).cloned();
+        open.map_or_else(|| self.inner.config.get(), |handle| handle.config())
+    }
+
     pub(crate) fn drop_handle(&self, repo: &str) {
         lock(&self.inner.repos).remove(repo);
     }

@@ -1,8 +1,10 @@
 //! Rows and a fresh look at the disk, as clients see them.
 
+use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use podium_git::{InProgress, Oid, Status, StatusEntry, Untracked, WorktreeLocation};
+use podium_git::{Change, InProgress, Oid, Status, StatusEntry, Untracked, WorktreeLocation};
 use podium_protocol::{
     Alive, ChangedPath, ClaimInfo, CommitInfo, TreeStatus, WireError, Worktree, WorktreeList,
     WorktreeListParams, WorktreeLocateParams, WorktreeLocated, WorktreeState, WorktreeStatus,
@@ -87,10 +89,15 @@ impl Worktrees {
     ) -> Result<WorktreeStatus, WireError> {
         let (repo, row) = self.find(&params.at, params.name.as_deref(), caller).await?;
         let handle = self.handle(&repo).await?;
+        let at = location(&row);
         let (worktree, status) = self.fresh_view(&handle, row).await?;
-        let entries = status.map(|status| status.entries).unwrap_or_default();
-        let changed = entries.iter().take(CHANGED).map(changed_path).collect();
-        Ok(WorktreeStatus { worktree, changed })
+        let mut entries = status.map(|status| status.entries).unwrap_or_default();
+        entries.truncate(CHANGED);
+        let changed = blocking(move || {
+            let staged = staged_changes(&handle, &at, &entries)?;
+            Ok(entries.iter().map(|entry| changed_path(entry, &at, &staged)).collect())
+        });
+        Ok(WorktreeStatus { worktree, changed: changed.await? })
     }
 
     /// The worktree that a file lies in; without its status, so that it costs no look at the tree.
@@ -263,15 +270,42 @@ pub(crate) fn progress(what: InProgress) -> &'static str {
     }
 }
 
-fn changed_path(entry: &StatusEntry) -> ChangedPath {
+/// What was staged: added, deleted or changed. Asked only where something is.
+fn staged_changes(
+    handle: &RepoHandle,
+    at: &WorktreeLocation,
+    entries: &[StatusEntry],
+) -> Result<HashMap<PathBuf, Change>> {
+    if !entries.iter().any(|entry| entry.staged) {
+        return Ok(HashMap::new());
+    }
+    let mut command = handle.repo.read_command(at);
+    let output = command.args(["diff", "--cached", "--name-status", "-z", "--no-renames"]).output()?;
+    let files = podium_git::parse::name_status(&output).unwrap_or_default();
+    Ok(files.into_iter().map(|file| (file.path, file.change)).collect())
+}
+
+fn changed_path(
+    entry: &StatusEntry,
+    at: &WorktreeLocation,
+    staged: &HashMap<PathBuf, Change>,
+) -> ChangedPath {
+    let index = match staged.get(&entry.path) {
+        _ if !entry.staged => ' ',
+        _ if entry.renamed_from.is_some() => 'R',
+        Some(Change::Added) => 'A',
+        Some(Change::Deleted) => 'D',
+        Some(Change::Modified) | None => 'M',
+    };
+    let tree = match at.path.join(&entry.path).symlink_metadata() {
+        _ if !entry.modified => ' ',
+        Ok(_) => 'M',
+        Err(_) => 'D',
+    };
     let code = match entry {
         StatusEntry { conflicted: true, .. } => "UU".to_owned(),
         StatusEntry { untracked: true, .. } => "??".to_owned(),
-        StatusEntry { renamed_from: Some(_), modified, .. } => if *modified { "RM" } else { "R " }.to_owned(),
-        StatusEntry { staged, modified, .. } => {
-            let letter = |is: bool| if is { 'M' } else { ' ' };
-            [letter(*staged), letter(*modified)].iter().collect()
-        }
+        _ => [index, tree].iter().collect(),
     };
     ChangedPath { path: entry.path.to_string_lossy().into_owned(), code }
 }

@@ -77,7 +77,8 @@ impl Worktrees {
                 }
             }
             Binding::Heartbeat => {
-                let limit = self.inner.config.get().integer("claims.heartbeat_seconds").saturating_mul(1_000);
+                let config = self.config_of(&claim.repo);
+                let limit = config.integer("claims.heartbeat_seconds").saturating_mul(1_000);
                 // A clock that was set back makes the age negative, which proves nothing against the owner.
                 let age = self.now().saturating_sub(claim.heartbeat_at);
                 if age <= limit { Alive::Yes } else { Alive::Unknown }

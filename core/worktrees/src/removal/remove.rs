@@ -60,6 +60,7 @@ impl Worktrees {
         params: &WorktreeRemoveParams,
         caller: &Caller,
     ) -> Result<WorktreeRemoved> {
+        let _turn = self.inner.gates.enter(format!("name/{}/{}", repo.id, row.name)).await;
         let handle = self.handle(repo).await?;
         let (asked, seen) = (handle.clone(), row.clone());
         let (force, keep_branch) = (params.force, params.keep_branch);
