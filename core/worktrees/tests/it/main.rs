@@ -1,4 +1,5 @@
 //! The service on real repositories and a store on disk.
+#![expect(clippy::unwrap_used, reason = "helpers of tests, outside of test functions")]
 
 mod bed;
 mod claims;
