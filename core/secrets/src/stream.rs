@@ -119,7 +119,8 @@ struct Pass<'a> {
 
 impl Pass<'_> {
     fn run(&mut self, whole: bool) {
-        let mut candidate = None;
+        // Both are looked for again only when they are passed: each byte is searched once.
+        let (mut candidate, mut open) = (None, if whole { Some(usize::MAX) } else { None });
         loop {
             if let Some(swallow) = self.state.swallow.take() {
                 let (length, rest) = swallow.consume(&self.text[self.at..]);
@@ -134,8 +135,11 @@ impl Pass<'_> {
                 candidate = Some(self.redactor.next_candidate(self.text, self.at).unwrap_or(usize::MAX));
             }
             let next = candidate.filter(|at| *at < self.text.len());
-            let open = if whole { None } else { self.open_end_before(next) };
-            if let Some(open) = open {
+            if open.is_none_or(|open| open < self.at) {
+                open = Some(self.redactor.open_end(self.text, self.at).unwrap_or(usize::MAX));
+            }
+            // The rest of the text could be the start of a known value that begins before the candidate.
+            if let Some(open) = open.filter(|open| *open < next.unwrap_or(self.text.len())) {
                 return self.show_to(open);
             }
             let Some(next) = next else { return self.show_to(self.text.len()) };
@@ -144,12 +148,6 @@ impl Pass<'_> {
                 return;
             }
         }
-    }
-
-    /// The rest of the text could be the start of a known value that begins before `candidate`.
-    fn open_end_before(&self, candidate: Option<usize>) -> Option<usize> {
-        let open = self.redactor.open_end(self.text, self.at)?;
-        candidate.is_none_or(|candidate| open < candidate).then_some(open)
     }
 
     /// Decides about the text at the current position; false if more of it is needed.
