@@ -78,8 +78,7 @@ fn try_out(mechanism: Mechanism) -> Result<(), String> {
         .capture(4096);
     let policy = SandboxPolicy { hidden: vec![hidden.path().to_owned()], ..SandboxPolicy::default() };
     let command = wrap(command, &policy, mechanism).map_err(|error| chain(&error))?;
-    let output =
-        command.output_blocking().map_err(|error: ProcessError| chain(&error))?;
+    let output = command.output_blocking().map_err(|error: ProcessError| chain(&error))?;
     if output.success() && output.stdout.bytes().as_ref() == b"confined\n" {
         return Ok(());
     }
