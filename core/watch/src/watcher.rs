@@ -1,0 +1,166 @@
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::Duration;
+
+use crate::backend::Backend;
+use crate::changes::{Changes, Mailbox};
+use crate::error::WatchError;
+use crate::files::FileSet;
+use crate::filter;
+use crate::inbox::{Command, Inbox, Source, Subscribe};
+use crate::options::{DEFAULT_DEBOUNCE, TreeOptions};
+use crate::service::Service;
+use crate::tree::TreeKey;
+
+/// Begins watches. Clones share everything; one is enough for a process.
+#[derive(Debug, Clone)]
+pub struct Watcher {
+    shared: Arc<Shared>,
+}
+
+impl Default for Watcher {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Watcher {
+    /// Starts nothing yet.
+    pub fn new() -> Self {
+        Self::with_max_folders(usize::MAX)
+    }
+
+    /// One that watches at most so many folders, and polls the trees that do not fit, so that others of the same user
+    /// keep their share of the system's watches.
+    pub fn with_max_folders(max_folders: usize) -> Self {
+        let folders = Arc::new(AtomicUsize::new(0));
+        let shared = Shared { running: Mutex::new(None), next_id: AtomicU64::new(0), folders, max_folders };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Watches single files, which need not exist, nor the folders they lie in. Files that are symbolic links are
+    /// followed. Changes within 50 ms are told as one.
+    ///
+    /// # Errors
+    /// When a path is empty, or when the watcher's thread cannot be started.
+    pub fn watch_files(&self, files: &[PathBuf]) -> Result<Changes, WatchError> {
+        let absolute = |file: &PathBuf| match std::path::absolute(file) {
+            Ok(absolute) => Ok((file.clone(), absolute)),
+            Err(source) => Err(WatchError::Root { path: file.clone(), source }),
+        };
+        let files = files.iter().map(absolute).collect::<Result<_, _>>()?;
+        self.subscribe(Source::Files(FileSet::new(files)), DEFAULT_DEBOUNCE)
+    }
+
+    /// Watches all that lies below `root` except for what `options` leave out. Returns when every folder is watched:
+    /// with tens of thousands of folders this takes a second or more, so call it where blocking is allowed.
+    ///
+    /// # Errors
+    /// When `root` is not a folder that exists, when a pattern of `options` is none, or when the watcher's thread
+    /// cannot be started. A reached watch limit is no error: see [`Changes::mode`].
+    pub fn watch_tree(&self, root: &Path, options: TreeOptions) -> Result<Changes, WatchError> {
+        let unreachable = |source: io::Error| WatchError::Root { path: root.to_owned(), source };
+        let canonical = root.canonicalize().map_err(unreachable)?;
+        if !canonical.is_dir() {
+            return Err(WatchError::NotAFolder { path: root.to_owned() });
+        }
+        filter::compile(&canonical, &options.ignored)?;
+        let key = Arc::new(TreeKey {
+            root: canonical,
+            respect_gitignore: options.respect_gitignore,
+            skip_git: options.skip_git,
+            ignored: options.ignored,
+        });
+        self.subscribe(Source::Tree { key, prefix: root.to_owned() }, options.debounce)
+    }
+
+    /// How many folders the system watches for us now.
+    pub fn watched_folders(&self) -> usize {
+        self.shared.folders.load(Ordering::Relaxed)
+    }
+
+    fn subscribe(&self, source: Source, debounce: Duration) -> Result<Changes, WatchError> {
+        let id = self.shared.next_id.fetch_add(1, Ordering::Relaxed);
+        let mailbox = Arc::new(Mailbox::new());
+        let (reply, answer) = mpsc::sync_channel(1);
+        let request = Subscribe { id, source, debounce, mailbox: Arc::clone(&mailbox), reply };
+        let inbox = self.shared.send(Command::Subscribe(Box::new(request)))?;
+        answer.recv().map_err(|_| WatchError::Stopped)??;
+        Ok(Changes::new(id, mailbox, inbox))
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// The service's inbox, while one runs.
+    running: Mutex<Option<Arc<Inbox>>>,
+    next_id: AtomicU64,
+    folders: Arc<AtomicUsize>,
+    max_folders: usize,
+}
+
+impl Shared {
+    /// Hands a command to the service, which is started if none runs.
+    fn send(self: &Arc<Self>, command: Command) -> Result<Arc<Inbox>, WatchError> {
+        let mut running = self.running();
+        let inbox = match &*running {
+            Some(inbox) => Arc::clone(inbox),
+            None => self.start()?,
+        };
+        inbox.command(command);
+        *running = Some(Arc::clone(&inbox));
+        Ok(inbox)
+    }
+
+    fn start(self: &Arc<Self>) -> Result<Arc<Inbox>, WatchError> {
+        let inbox = Arc::new(Inbox::default());
+        let end = End { shared: Arc::clone(self), inbox: Arc::clone(&inbox) };
+        let backend = Backend::new(Arc::clone(&inbox), self.max_folders, Arc::clone(&self.folders));
+        let service = Service::new(Arc::clone(&inbox), backend);
+        let body = move || service.run(&end.shared);
+        std::thread::Builder::new()
+            .name("podium-watch".to_owned())
+            .spawn(body)
+            .map_err(WatchError::Thread)?;
+        Ok(inbox)
+    }
+
+    /// Whether the service may end. Under the lock that commands are sent under: none is left unread.
+    pub(crate) fn retire(&self, inbox: &Arc<Inbox>) -> bool {
+        let mut running = self.running();
+        if inbox.has_commands() {
+            return false;
+        }
+        forget(&mut running, inbox);
+        true
+    }
+
+    fn running(&self) -> MutexGuard<'_, Option<Arc<Inbox>>> {
+        // Nothing in a critical section panics half-way.
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn forget(running: &mut Option<Arc<Inbox>>, inbox: &Arc<Inbox>) {
+    if running.as_ref().is_some_and(|current| Arc::ptr_eq(current, inbox)) {
+        *running = None;
+    }
+}
+
+/// Runs when the service's thread ends, also by a panic: callers that wait get an error, the next one a new service.
+struct End {
+    shared: Arc<Shared>,
+    inbox: Arc<Inbox>,
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        // `running` may be held by a caller whose thread could not be started; its inbox was not published then.
+        if let Ok(mut running) = self.shared.running.try_lock() {
+            forget(&mut running, &self.inbox);
+        }
+        self.inbox.close();
+    }
+}
