@@ -17,5 +17,5 @@ mod turn;
 pub use error::SessionError;
 pub use hub::{Attachment, Update};
 pub use inbox::Inbox;
-pub use manager::{Env, Sessions, Settings, Start, WorktreeRef};
+pub use manager::{Announced, Env, Sessions, Settings, Start, WorktreeRef};
 pub use provider::{Chunk, Provider, ProviderError, Speaker, StopCause, Turn, TurnOutcome};

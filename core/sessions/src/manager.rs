@@ -1,8 +1,8 @@
 //! The service: start, resume, cancel, list, show, attach.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use podium_artifacts::Artifacts;
 use podium_config::Live;
@@ -72,7 +72,21 @@ pub(crate) struct Inner {
     pub(crate) store: Store,
     pub(crate) artifacts: Artifacts,
     pub(crate) hub: Hub,
+    /// Sessions about to be started: their claims are made before they are.
+    announced: Mutex<HashSet<String>>,
     settings: Settings,
+}
+
+/// A session that is about to be started. What it claims holds as long as this lives.
+pub struct Announced {
+    inner: Arc<Inner>,
+    id: String,
+}
+
+impl Drop for Announced {
+    fn drop(&mut self) {
+        self.inner.announced.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+    }
 }
 
 impl Inner {
@@ -90,7 +104,15 @@ pub struct Sessions {
 impl Sessions {
     #[must_use]
     pub fn new(store: Store, artifacts: Artifacts, settings: Settings) -> Self {
-        Self { inner: Arc::new(Inner { store, artifacts, hub: Hub::default(), settings }) }
+        Self {
+            inner: Arc::new(Inner {
+                store,
+                artifacts,
+                hub: Hub::default(),
+                announced: Mutex::default(),
+                settings,
+            }),
+        }
     }
 
     /// Marks what an earlier daemon left in the middle as interrupted. Returns how many.
@@ -108,6 +130,13 @@ impl Sessions {
             Ok(ids.len())
         });
         write.await
+    }
+
+    /// Keeps what is claimed in the name of a session that does not exist yet.
+    #[must_use]
+    pub fn announce(&self, id: &str) -> Announced {
+        self.inner.announced.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned());
+        Announced { inner: Arc::clone(&self.inner), id: id.to_owned() }
     }
 
     /// Starts a session; its first turn runs in the background.
@@ -375,7 +404,8 @@ impl Sessions {
     /// Whether a claim that is bound to this session still stands: it runs, or is unfinished and can go on.
     #[must_use]
     pub fn holds_claim(&self, id: &str) -> bool {
-        if self.is_running(id) {
+        let announced = || self.inner.announced.lock().unwrap_or_else(PoisonError::into_inner).contains(id);
+        if self.is_running(id) || announced() {
             return true;
         }
         let find = |conn: &podium_store::rusqlite::Connection| rows::find(conn, id);

@@ -1,4 +1,8 @@
-//! How many there are, for the daemon's status and to know whether anybody needs it.
+//! How many worktrees and claims there are, and which claims live by heartbeat.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::PathBuf;
 
 use podium_protocol::WireError;
 use podium_store::StoreError;
@@ -20,6 +24,23 @@ impl Worktrees {
     /// What the database says.
     pub async fn claimed_count(&self) -> Result<u32, WireError> {
         self.count_where("agent_id IS NOT NULL").await
+    }
+
+    /// Id and path of each worktree whose claim no process and no session is bound to.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn heartbeat_claims(&self) -> Result<Vec<(String, PathBuf)>, WireError> {
+        let found = self.inner.store.read(|conn| -> Result<Vec<(String, PathBuf)>, StoreError> {
+            let sql = "SELECT id, path FROM worktrees WHERE agent_id IS NOT NULL AND pid IS NULL AND session IS NULL";
+            let mut statement = conn.prepare_cached(sql)?;
+            let rows = statement.query_map([], |row| {
+                let path: Vec<u8> = row.get(1)?;
+                Ok((row.get(0)?, PathBuf::from(OsString::from_vec(path))))
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        });
+        Ok(found.await?)
     }
 
     async fn count_where(&self, condition: &'static str) -> Result<u32, WireError> {

@@ -1,10 +1,10 @@
 //! `session/*` and `provider/list`. Here a session meets its worktree and claim.
 
 use podium_protocol::{
-    ClaimAcquireParams, ProviderList, ProviderListParams, RepoSelector, SessionAttachParams, SessionAttached,
-    SessionCancelParams, SessionCancelled, SessionCapability, SessionCapabilityParams, SessionEnd,
-    SessionItem, SessionList, SessionListParams, SessionResumeParams, SessionShowParams, SessionShown,
-    SessionStartParams, SessionStarted, SessionUpdate, WireError, notify,
+    ClaimAcquireParams, ClaimStanding, ClaimVerifyParams, ProviderList, ProviderListParams, RepoSelector,
+    SessionAttachParams, SessionAttached, SessionCancelParams, SessionCancelled, SessionCapability,
+    SessionCapabilityParams, SessionEnd, SessionItem, SessionList, SessionListParams, SessionResumeParams,
+    SessionShowParams, SessionShown, SessionStartParams, SessionStarted, SessionUpdate, WireError, notify,
 };
 use podium_sessions::{Attachment, Start, Update, WorktreeRef};
 use tokio::sync::broadcast::error::RecvError;
@@ -21,13 +21,14 @@ pub(crate) async fn start(call: Call, params: SessionStartParams) -> Result<Sess
         return go_on(&call, params, place).await;
     }
     let id = params.session_id.clone().unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
+    let announced = call.daemon.sessions.announce(&id);
     if let Some(worktree) = &place.worktree
         && let Some(agent) = &params.agent_id
     {
         claim(&call, worktree, agent, &id, &params.at).await?;
     }
     let start = Start {
-        id: Some(id),
+        id: Some(id.clone()),
         retry: params.retry,
         provider: params.provider,
         prompt: params.prompt.unwrap_or_default(),
@@ -41,9 +42,13 @@ pub(crate) async fn start(call: Call, params: SessionStartParams) -> Result<Sess
         temperature: params.temperature,
         env: call.env.clone(),
     };
-    let started = call.daemon.sessions.start(start).await?;
+    let started = call.daemon.sessions.start(start).await;
+    drop(announced);
+    if started.is_err() && !call.daemon.sessions.holds_claim(&id) {
+        let _ = call.daemon.worktrees.release_session(&id).await;
+    }
     call.daemon.activity.notify_waiters();
-    Ok(started)
+    Ok(started?)
 }
 
 /// Where a session works: a worktree that is named, or the one the caller stands in, or nowhere.
@@ -68,7 +73,7 @@ async fn place(call: &Call, params: &SessionStartParams) -> Result<Place, WireEr
     }
 }
 
-/// Claims the worktree for the session's agent, unless that agent holds it already.
+/// Claims the worktree for the session, unless its agent holds it already. A claim made here goes with the session.
 async fn claim(
     call: &Call,
     worktree: &WorktreeRef,
@@ -76,10 +81,21 @@ async fn claim(
     session: &str,
     at: &RepoSelector,
 ) -> Result<(), WireError> {
+    let (name, agent) = (Some(worktree.name.clone()), Some(agent.to_owned()));
+    let ask = ClaimVerifyParams {
+        at: at.clone(),
+        worktree: name.clone(),
+        agent_id: agent.clone(),
+        ..Default::default()
+    };
+    let held = call.daemon.worktrees.verify(ask, &call.worktree_caller()).await?;
+    if held.standing == ClaimStanding::Mine {
+        return Ok(());
+    }
     let params = ClaimAcquireParams {
         at: at.clone(),
-        worktree: Some(worktree.name.clone()),
-        agent_id: Some(agent.to_owned()),
+        worktree: name,
+        agent_id: agent,
         session: Some(session.to_owned()),
         ..Default::default()
     };

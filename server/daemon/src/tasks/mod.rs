@@ -1,6 +1,7 @@
 //! What runs beside the requests. One file for each.
 
-// WATCH pub(crate) mod config_reload;
+pub(crate) mod claims;
+pub(crate) mod config_reload;
 pub(crate) mod idle;
 pub(crate) mod purge;
 pub(crate) mod signals;

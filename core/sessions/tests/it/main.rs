@@ -1,0 +1,74 @@
+//! Sessions from outside: a scripted provider over a real store.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod inbox;
+mod lifecycle;
+mod model;
+mod resume;
+mod script;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use podium_artifacts::Artifacts;
+use podium_config::Live;
+use podium_protocol::{ItemKind, SessionEnd, SessionItem};
+use podium_sessions::{Attachment, Provider, Sessions, Settings, Start, Update};
+use podium_store::{Options, Store};
+
+/// One daemon's worth of services.
+struct Bed {
+    store: Store,
+    artifacts: Artifacts,
+    sessions: Sessions,
+}
+
+fn bed(dir: &Path, instance: &str, provider: Arc<dyn Provider>) -> Bed {
+    std::fs::create_dir_all(dir).unwrap();
+    let store = Store::open(&Options { path: dir.join("p.db") }).unwrap();
+    let artifacts = Artifacts::open(store.clone(), &dir.join("a"), &dir.join("v")).unwrap();
+    let settings = Settings {
+        instance: instance.to_owned(),
+        config: Arc::new(Live::defaults()),
+        providers: vec![provider],
+    };
+    let sessions = Sessions::new(store.clone(), artifacts.clone(), settings);
+    Bed { store, artifacts, sessions }
+}
+
+fn ask(prompt: &str) -> Start {
+    Start { prompt: prompt.to_owned(), ..Start::default() }
+}
+
+/// Follows a session to its end: what was stored, what came live, how it ended.
+async fn follow(sessions: &Sessions, id: &str) -> (Vec<SessionItem>, SessionEnd) {
+    let attachment = sessions.attach(id);
+    let mut items = sessions.items(id, 0).await.unwrap().0;
+    if let Attachment::Live(mut updates) = attachment {
+        while let Ok(update) = updates.recv().await {
+            match update {
+                Update::Item(item) if items.last().is_none_or(|last| item.seq > last.seq) => items.push(item),
+                Update::End(end) => return (items, end),
+                _ => {}
+            }
+        }
+    }
+    let info = sessions.info(id).await.unwrap();
+    let end = SessionEnd {
+        status: info.status,
+        reason: info.reason,
+        usage: info.usage,
+        files_changed: Vec::new(),
+        artifact: info.artifact,
+    };
+    (sessions.items(id, 0).await.unwrap().0, end)
+}
+
+fn text(items: &[SessionItem]) -> String {
+    items.iter().filter(|i| i.kind == ItemKind::Text).map(|i| i.text.as_str()).collect()
+}
+
+fn assert_gapless(items: &[SessionItem]) {
+    let seqs: Vec<u64> = items.iter().map(|i| i.seq).collect();
+    assert_eq!(seqs, (1..=seqs.len() as u64).collect::<Vec<_>>());
+}
