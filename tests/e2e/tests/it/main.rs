@@ -1,1 +1,17 @@
-//! The binaries, end to end.
+//! The binaries, end to end. Tests with the local model are in the module `model`: they run one at a time.
+#![allow(clippy::unwrap_used, reason = "a test fails where something is missing")]
+
+mod bad_input;
+mod claims;
+mod completions;
+mod connections;
+mod daemon;
+mod fuzz_seeds;
+mod hostile_clients;
+mod interfaces;
+mod lsp;
+mod lsp_wire;
+mod model;
+mod storage_faults;
+mod versions;
+mod worktrees;

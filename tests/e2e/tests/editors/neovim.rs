@@ -1,0 +1,63 @@
+//! Neovim with the plugin, from opening a file to a session that survives the daemon.
+
+use std::fs;
+use std::process::Stdio;
+use std::time::Duration;
+
+use podium_harness::{TestEnvironment, ToolPaths, binary, checkout};
+use serde_json::Value;
+
+/// Steps that the script has to report.
+const STEPS: [&str; 7] = ["open", "create", "claim", "session", "attach", "kill", "clean up"];
+
+#[test]
+fn neovim_does_the_main_job() {
+    let environment = TestEnvironment::with_model();
+    let repo = environment.repo();
+    let scripts = checkout().join("tests/e2e/neovim");
+    let out = environment.root().join("result.json");
+    let drive = format!("luafile {}", scripts.join("drive.lua").display());
+    let run = environment
+        .program(ToolPaths::load().get("nvim"))
+        .args(["--headless", "--clean", "-u"])
+        .arg(scripts.join("init.lua"))
+        .args(["-c", &drive])
+        .within(&repo)
+        .var("PODIUM_NVIM_PLUGIN", checkout().join("editors/neovim"))
+        .var("PODIUM_BIN", binary("podium"))
+        .var("PODIUM_E2E_IMI", binary("imi"))
+        .var("PODIUM_E2E_WORKSPACE", repo.path())
+        .var("PODIUM_E2E_FILE", "d0/f0.txt")
+        .var("PODIUM_E2E_OUT", &out)
+        .var("PODIUM_E2E_KILL_DAEMON", "1")
+        .timeout(Duration::from_secs(280))
+        .run();
+    let text = fs::read_to_string(&out).unwrap_or_else(|e| panic!("no result: {e}: {run:#?}"));
+    let result: Value = serde_json::from_str(&text).unwrap();
+    assert!(run.code == Some(0) && result["ok"] == true, "{result:#}\n{}", run.stderr);
+    let steps: Vec<&str> =
+        result["steps"].as_array().unwrap().iter().filter_map(|step| step["name"].as_str()).collect();
+    for step in STEPS {
+        assert!(steps.contains(&step), "{step} in {steps:?}");
+    }
+    println!("{:#}", result["steps"]);
+}
+
+#[test]
+fn the_plugin_does_what_its_specs_say() {
+    let environment = TestEnvironment::new();
+    let scripts = checkout().join("tests/e2e/neovim");
+    let unit = format!("luafile {}", scripts.join("unit.lua").display());
+    let mut nvim = environment
+        .program(ToolPaths::load().get("nvim"))
+        .args(["--headless", "--clean", "-u"])
+        .arg(scripts.join("init.lua"))
+        .args(["-c", &unit])
+        .within(checkout())
+        .spawn(|command| {
+            command.stdout(Stdio::inherit()).stderr(Stdio::inherit());
+        });
+    let status = podium_harness::Poll::new(Duration::from_secs(120))
+        .expect("the specs end", || nvim.try_wait().unwrap());
+    assert!(status.success(), "{status}");
+}

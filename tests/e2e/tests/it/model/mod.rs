@@ -1,0 +1,8 @@
+//! What needs the real local model. One at a time: it uses every core by itself.
+
+mod agents;
+mod crash;
+mod lsp;
+mod main_job;
+mod sessions;
+mod transcript;
