@@ -153,6 +153,7 @@ impl Changes {
 
 impl Drop for Changes {
     fn drop(&mut self) {
-        self.inbox.command(Command::Unsubscribe(self.id));
+        // A service that ended has forgotten this watch.
+        let _ = self.inbox.command(Command::Unsubscribe(self.id));
     }
 }

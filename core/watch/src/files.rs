@@ -71,8 +71,11 @@ impl FileSet {
 
     pub(crate) fn event(&mut self, event: &OsEvent, backend: &mut Backend, batch: &mut Batch) {
         for file in self.files.iter_mut().filter(|file| file.concerns(&event.path)) {
-            if let Err(reason) = file.find(backend) {
-                self.polling.get_or_insert_with(|| (reason, Instant::now() + POLL_INTERVAL));
+            if let Err(reason) = file.find(backend)
+                && self.polling.is_none()
+            {
+                self.polling = Some((reason, Instant::now() + POLL_INTERVAL));
+                batch.rescan();
             }
             let stamp = file.look();
             if file.names.contains(&event.path) || stamp != file.stamp {

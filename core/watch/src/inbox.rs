@@ -98,13 +98,16 @@ pub(crate) struct Inbox {
 }
 
 impl Inbox {
-    /// Never blocks for long: ending a watch happens in `Drop`, beginning one under the watcher's lock.
-    pub(crate) fn command(&self, command: Command) {
+    /// Gives the command back when nobody reads it any more. Never blocks for long: ending a watch happens in `Drop`,
+    /// beginning one under the watcher's lock.
+    pub(crate) fn command(&self, command: Command) -> Result<(), Command> {
         let mut pending = self.pending();
-        if !pending.closed {
-            pending.commands.push_back(command);
-            self.arrived.notify_one();
+        if pending.closed {
+            return Err(command);
         }
+        pending.commands.push_back(command);
+        self.arrived.notify_one();
+        Ok(())
     }
 
     /// Called on the system watcher's thread, which must never wait for the service: the service waits for it.

@@ -105,21 +105,29 @@ impl Shared {
     /// Hands a command to the service, which is started if none runs.
     fn send(self: &Arc<Self>, command: Command) -> Result<Arc<Inbox>, WatchError> {
         let mut running = self.running();
-        let inbox = match &*running {
-            Some(inbox) => Arc::clone(inbox),
-            None => self.start()?,
+        let unread = match running.take() {
+            None => command,
+            Some(inbox) => match inbox.command(command) {
+                Ok(()) => return Ok(Arc::clone(running.insert(inbox))),
+                // Its service died without a word: the next one takes over.
+                Err(command) => command,
+            },
         };
-        inbox.command(command);
-        *running = Some(Arc::clone(&inbox));
-        Ok(inbox)
+        let inbox = self.start()?;
+        inbox.command(unread).map_err(|_| WatchError::Stopped)?;
+        Ok(Arc::clone(running.insert(inbox)))
     }
 
     fn start(self: &Arc<Self>) -> Result<Arc<Inbox>, WatchError> {
         let inbox = Arc::new(Inbox::default());
-        let end = End { shared: Arc::clone(self), inbox: Arc::clone(&inbox) };
+        let end = End(Arc::clone(&inbox));
         let backend = Backend::new(Arc::clone(&inbox), self.max_folders, Arc::clone(&self.folders));
         let service = Service::new(Arc::clone(&inbox), backend);
-        let body = move || service.run(&end.shared);
+        let shared = Arc::clone(self);
+        let body = move || {
+            let _end = end;
+            service.run(&shared);
+        };
         std::thread::Builder::new()
             .name("podium-watch".to_owned())
             .spawn(body)
@@ -133,7 +141,9 @@ impl Shared {
         if inbox.has_commands() {
             return false;
         }
-        forget(&mut running, inbox);
+        if running.as_ref().is_some_and(|current| Arc::ptr_eq(current, inbox)) {
+            *running = None;
+        }
         true
     }
 
@@ -143,24 +153,52 @@ impl Shared {
     }
 }
 
-fn forget(running: &mut Option<Arc<Inbox>>, inbox: &Arc<Inbox>) {
-    if running.as_ref().is_some_and(|current| Arc::ptr_eq(current, inbox)) {
-        *running = None;
-    }
-}
-
 /// Runs when the service's thread ends, also by a panic: callers that wait get an error, the next one a new service.
-struct End {
-    shared: Arc<Shared>,
-    inbox: Arc<Inbox>,
-}
+/// It leaves the watcher's lock alone, which is held while a thread that cannot be started drops this.
+struct End(Arc<Inbox>);
 
 impl Drop for End {
     fn drop(&mut self) {
-        // `running` may be held by a caller whose thread could not be started; its inbox was not published then.
-        if let Ok(mut running) = self.shared.running.try_lock() {
-            forget(&mut running, &self.inbox);
-        }
-        self.inbox.close();
+        self.0.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use notify::event::Flag;
+    use notify::{Event, EventKind};
+
+    use super::*;
+    use crate::changes::Change;
+
+    fn inbox(watcher: &Watcher) -> Arc<Inbox> {
+        Arc::clone(watcher.shared.running().as_ref().unwrap())
+    }
+
+    #[tokio::test]
+    async fn events_the_system_lost_are_told_as_a_rescan() {
+        let dir = tempfile::tempdir().unwrap();
+        let watcher = Watcher::new();
+        let mut tree = watcher.watch_tree(dir.path(), TreeOptions::default()).unwrap();
+        let mut files = watcher.watch_files(&[dir.path().join("file")]).unwrap();
+
+        inbox(&watcher).os_event(Ok(Event::new(EventKind::Other).set_flag(Flag::Rescan)));
+
+        assert_eq!(tree.next().await, Some(Change::Rescan));
+        assert_eq!(files.next().await, Some(Change::Rescan));
+    }
+
+    #[test]
+    fn a_service_that_died_is_replaced_instead_of_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let watcher = Watcher::new();
+        let _first = watcher.watch_tree(dir.path(), TreeOptions::default()).unwrap();
+        let dead = inbox(&watcher);
+        dead.close();
+
+        let second = watcher.watch_tree(dir.path(), TreeOptions::default());
+
+        assert!(second.is_ok(), "{second:?}");
+        assert!(!Arc::ptr_eq(&dead, &inbox(&watcher)));
     }
 }
