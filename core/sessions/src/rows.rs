@@ -194,7 +194,8 @@ pub(crate) fn items(
         "SELECT seq, kind, text, final, data, tokens, time FROM items
          WHERE session = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
     )?;
-    let mut rows = statement.query(params![session, from, limit + 1])?;
+    let one_more = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
+    let mut rows = statement.query(params![session, from, one_more])?;
     let (mut found, mut size) = (Vec::new(), 0);
     while let Some(row) = rows.next()? {
         if found.len() == limit || size > bytes {
