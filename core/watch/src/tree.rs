@@ -112,6 +112,10 @@ impl Tree {
         batch.add(event.path.clone());
         if was_dir && (found != Some(true) || event.kind == Kind::Gone) {
             self.release_below(&event.path, backend);
+            if event.is_dir.is_none() {
+                // Renamed: its ignore files went with it, without an event of their own.
+                self.filter.forget();
+            }
         }
         if found == Some(true) && event.kind != Kind::Changed {
             // Files made before the new folder was watched are told by the walk.

@@ -99,8 +99,8 @@ async fn those_who_watch_the_same_tree_share_its_folders_and_are_all_told() {
     assert_eq!(watcher.watched_folders(), 2);
 
     let file = repository.write("src/a.rs", "");
-    told(&mut first, std::slice::from_ref(&file)).await;
-    told(&mut second, std::slice::from_ref(&file)).await;
+    told(&mut first, &[&file]).await;
+    told(&mut second, &[&file]).await;
 
     drop(first);
     fs::write(&file, "edited").unwrap();
@@ -134,7 +134,7 @@ async fn a_watch_begun_while_the_last_one_ends_is_told() {
         before = watcher.watch_files(std::slice::from_ref(&file)).unwrap();
         if round % 10 == 0 {
             fs::write(&file, format!("{round}")).unwrap();
-            told(&mut before, std::slice::from_ref(&file)).await;
+            told(&mut before, &[&file]).await;
         }
     }
 }

@@ -35,13 +35,13 @@ async fn edits_atomic_saves_and_deletion_are_told_and_neighbours_are_not() {
 
     repository.write("neighbour", "");
     fs::write(&file, "edited").unwrap();
-    let seen = told(&mut changes, std::slice::from_ref(&file)).await;
-    assert_eq!(seen.into_iter().collect::<Vec<_>>(), [file.clone()]);
+    let seen = told(&mut changes, &[&file]).await;
+    assert!(seen.iter().eq([&file]), "{seen:?}");
 
     for text in ["one", "two"] {
         let draft = repository.write("draft", text);
         fs::rename(&draft, &file).unwrap();
-        told(&mut changes, std::slice::from_ref(&file)).await;
+        told(&mut changes, &[&file]).await;
     }
     fs::remove_file(&file).unwrap();
     told(&mut changes, &[file]).await;

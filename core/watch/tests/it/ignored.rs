@@ -20,7 +20,7 @@ async fn an_ignored_folder_has_no_watches_and_makes_no_events() {
     repository.write(".git/index", "");
     let fence = repository.write("src/fence.rs", "");
 
-    let seen = told(&mut changes, &[fence.clone()]).await;
+    let seen = told(&mut changes, &[&fence]).await;
     assert_eq!(seen.into_iter().collect::<Vec<_>>(), [fence]);
     assert_eq!(watcher.watched_folders(), 2);
 }
@@ -62,6 +62,27 @@ async fn an_edited_gitignore_changes_what_is_watched() {
 }
 
 #[tokio::test]
+async fn a_folder_renamed_away_takes_its_ignore_rules_with_it() {
+    let repository = Repository::new();
+    repository.folder("app");
+    repository.write("app/.gitignore", "*.log\n");
+    let mut changes = Watcher::new().watch_tree(repository.root(), TreeOptions::default()).unwrap();
+    repository.write("app/a.log", "");
+    let fence = repository.write("app/fence", "");
+    let seen = told(&mut changes, &[&fence]).await;
+    assert_eq!(seen.into_iter().collect::<Vec<_>>(), [fence]);
+
+    fs::rename(repository.path("app"), repository.path("old")).unwrap();
+    repository.folder("app");
+    let file = repository.write("app/b.log", "");
+    let later = repository.write("old/c.log", "");
+    let fence = repository.write("fence", "");
+
+    let seen = told(&mut changes, &[file, fence]).await;
+    assert!(!seen.contains(&later), "{seen:?}");
+}
+
+#[tokio::test]
 async fn the_callers_own_patterns_are_left_out() {
     let repository = Repository::new();
     repository.folder("vendor/lib");
@@ -72,7 +93,7 @@ async fn the_callers_own_patterns_are_left_out() {
 
     repository.write("vendor/lib/a.js", "");
     let fence = repository.write("fence", "");
-    let seen = told(&mut changes, &[fence.clone()]).await;
+    let seen = told(&mut changes, &[&fence]).await;
     assert_eq!(seen.into_iter().collect::<Vec<_>>(), [fence]);
 }
 

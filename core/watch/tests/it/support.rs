@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::fmt::Debug;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -49,9 +50,9 @@ pub(crate) async fn next(changes: &mut Changes) -> Change {
 }
 
 /// Waits until all `wanted` are told, and gives all that were told. A rescan fails.
-pub(crate) async fn told(changes: &mut Changes, wanted: &[PathBuf]) -> BTreeSet<PathBuf> {
-    let mut seen = BTreeSet::new();
-    while !wanted.iter().all(|path| seen.contains(path)) {
+pub(crate) async fn told(changes: &mut Changes, wanted: &[impl AsRef<Path> + Debug]) -> BTreeSet<PathBuf> {
+    let mut seen: BTreeSet<PathBuf> = BTreeSet::new();
+    while !wanted.iter().all(|path| seen.contains(path.as_ref())) {
         match next(changes).await {
             Change::Paths(paths) => seen.extend(paths),
             Change::Rescan => panic!("a rescan instead of {wanted:?}, after {seen:?}"),

@@ -14,7 +14,7 @@ async fn an_edit_is_told() {
 
     fs::write(&file, "after").unwrap();
 
-    assert_eq!(told(&mut changes, &[file.clone()]).await.into_iter().collect::<Vec<_>>(), [file]);
+    assert_eq!(told(&mut changes, &[&file]).await.into_iter().collect::<Vec<_>>(), [file]);
 }
 
 #[tokio::test]
@@ -24,7 +24,7 @@ async fn a_file_in_a_new_nested_folder_is_told_and_so_are_its_later_edits() {
 
     repository.folder("a/b/c");
     let file = repository.write("a/b/c/new.rs", "one");
-    told(&mut changes, &[file.clone()]).await;
+    told(&mut changes, &[&file]).await;
 
     let later = repository.write("a/b/c/later.rs", "two");
     told(&mut changes, &[later]).await;
@@ -63,7 +63,7 @@ async fn a_save_by_renaming_over_the_file_is_told_each_time() {
     for text in ["one", "two", "three"] {
         let draft = repository.write("file.rs.tmp", text);
         fs::rename(&draft, &file).unwrap();
-        told(&mut changes, &[file.clone()]).await;
+        told(&mut changes, &[&file]).await;
     }
 }
 
@@ -112,7 +112,7 @@ async fn a_folder_made_again_under_its_old_name_is_watched() {
         fs::remove_dir_all(repository.path("build")).unwrap();
         repository.folder("build");
         let file = repository.write(&format!("build/{round}"), "");
-        told(&mut changes, &[file.clone()]).await;
+        told(&mut changes, &[&file]).await;
     }
 }
 
