@@ -32,7 +32,9 @@ impl Blobs {
             read_only(file.as_file())?;
             file.as_file().sync_all()?;
             file.persist(&path).map_err(|e| e.error)?;
-            std::fs::File::open(folder)?.sync_all()
+            std::fs::File::open(folder)?.sync_all()?;
+            // The folder itself may be new.
+            std::fs::File::open(&*self.root)?.sync_all()
         };
         write().map_err(|e| io(&path, e))?;
         Ok((hash, false))
@@ -40,7 +42,8 @@ impl Blobs {
 
     /// Reads the content and compares its hash.
     pub(crate) fn get(&self, hash: &str) -> Result<Vec<u8>, ArtifactError> {
-        let bytes = std::fs::read(self.path(hash)).map_err(|_| ArtifactError::Damaged { hash: hash.to_owned() })?;
+        let bytes =
+            std::fs::read(self.path(hash)).map_err(|_| ArtifactError::Damaged { hash: hash.to_owned() })?;
         if blake3::hash(&bytes).to_hex().as_str() == hash {
             Ok(bytes)
         } else {

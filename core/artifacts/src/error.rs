@@ -35,7 +35,9 @@ impl From<ArtifactError> for WireError {
         };
         match error {
             ArtifactError::Store(error) => error.into(),
-            ArtifactError::NotFound(_) => Self::not_found(message).hint("`podium artifacts list` shows what there is"),
+            ArtifactError::NotFound(_) => {
+                Self::not_found(message).hint("`podium artifacts list` shows what there is")
+            }
             ArtifactError::Ambiguous(_) => Self::user(message).hint("give more characters of the id"),
             ArtifactError::Kind(_) => Self::user(message).hint(format!("kinds: {}", crate::KINDS.join(", "))),
             ArtifactError::Title => Self::user(message),

@@ -140,7 +140,8 @@ impl SearchIndex {
             }
         }
         let limit = params.limit.unwrap_or(20).clamp(1, 200) as usize;
-        let found = searcher.search(&BooleanQuery::new(query), &TopDocs::with_limit(limit).order_by_score())?;
+        let found =
+            searcher.search(&BooleanQuery::new(query), &TopDocs::with_limit(limit).order_by_score())?;
         let mut snippets = SnippetGenerator::create(&searcher, &*words, self.fields.text)?;
         snippets.set_max_num_chars(SNIPPET);
         let mut hits = Vec::with_capacity(found.len());

@@ -34,8 +34,14 @@ impl Indexer {
     pub(crate) fn start(store: Store, blobs: Blobs, folder: PathBuf) -> Result<Self, ArtifactError> {
         let (jobs, queue) = mpsc::channel();
         let fault = Arc::new(Mutex::new(None));
-        let worker =
-            Worker { store, blobs, folder: folder.clone(), index: None, read_to: 0, fault: Arc::clone(&fault) };
+        let worker = Worker {
+            store,
+            blobs,
+            folder: folder.clone(),
+            index: None,
+            read_to: 0,
+            fault: Arc::clone(&fault),
+        };
         let thread = std::thread::Builder::new()
             .name("artifact-index".to_owned())
             .spawn(move || worker.run(&queue))
@@ -48,7 +54,10 @@ impl Indexer {
         self.submit(Job::CatchUp);
     }
 
-    pub(crate) async fn search(&self, params: ArtifactSearchParams) -> Result<Vec<ArtifactHit>, ArtifactError> {
+    pub(crate) async fn search(
+        &self,
+        params: ArtifactSearchParams,
+    ) -> Result<Vec<ArtifactHit>, ArtifactError> {
         let (reply, answer) = oneshot::channel();
         self.submit(Job::Search(params, reply));
         answer.await.unwrap_or(Err(ArtifactError::Closed))

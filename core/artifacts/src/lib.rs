@@ -184,7 +184,8 @@ impl Artifacts {
 
     async fn newest(&self, params: ArtifactSearchParams) -> Result<Vec<ArtifactHit>, ArtifactError> {
         let ArtifactSearchParams { kind, session, worktree, limit, .. } = params;
-        let listed = self.list(ArtifactListParams { kind, session, worktree, limit: limit.or(Some(20)) }).await?;
+        let listed =
+            self.list(ArtifactListParams { kind, session, worktree, limit: limit.or(Some(20)) }).await?;
         let hit = |a: Artifact| ArtifactHit {
             id: a.id,
             title: a.title,

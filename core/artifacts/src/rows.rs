@@ -79,7 +79,11 @@ pub(crate) fn list(conn: &Connection, filter: &ArtifactListParams) -> Result<Vec
 }
 
 /// Artifacts that arrived behind number `after`, with their numbers.
-pub(crate) fn arrived(conn: &Connection, after: u64, limit: usize) -> Result<Vec<(u64, Artifact)>, ArtifactError> {
+pub(crate) fn arrived(
+    conn: &Connection,
+    after: u64,
+    limit: usize,
+) -> Result<Vec<(u64, Artifact)>, ArtifactError> {
     let sql = format!("SELECT {COLUMNS}, n FROM artifacts WHERE n > ?1 ORDER BY n LIMIT ?2");
     let mut statement = conn.prepare_cached(&sql).map_err(StoreError::from)?;
     let rows = statement

@@ -8,7 +8,11 @@ use crate::ArtifactError;
 use crate::blobs::{Blobs, io};
 
 /// The artifact's file in `folder`, made when it is not there: a hard link to the content, or a copy.
-pub(crate) fn materialise(folder: &Path, blobs: &Blobs, artifact: &Artifact) -> Result<PathBuf, ArtifactError> {
+pub(crate) fn materialise(
+    folder: &Path,
+    blobs: &Blobs,
+    artifact: &Artifact,
+) -> Result<PathBuf, ArtifactError> {
     let path = folder.join(file_name(artifact));
     if std::fs::metadata(&path).is_ok_and(|meta| meta.len() == artifact.bytes) {
         return Ok(path);
@@ -23,12 +27,8 @@ pub(crate) fn materialise(folder: &Path, blobs: &Blobs, artifact: &Artifact) -> 
 }
 
 fn file_name(artifact: &Artifact) -> String {
-    let title: String = artifact
-        .title
-        .chars()
-        .map(|c| if c.is_alphanumeric() { c } else { '-' })
-        .take(40)
-        .collect();
+    let title: String =
+        artifact.title.chars().map(|c| if c.is_alphanumeric() { c } else { '-' }).take(40).collect();
     let short = artifact.id.rsplit('-').next().unwrap_or(&artifact.id);
     format!("{}-{short}.{}", title.trim_matches('-'), ending(&artifact.media_type))
 }

@@ -9,6 +9,7 @@ use podium_protocol::WireError;
 use podium_store::rusqlite::OptionalExtension;
 use podium_store::{Durability, Tx};
 
+use crate::claim::{is_foreign, lock_reason};
 use crate::create::Creation;
 use crate::error::{Result, blocking};
 use crate::layout::Plan;
@@ -70,8 +71,14 @@ impl Worktrees {
             Vec::new()
         });
         for (repo, row) in rows {
-            self.mirror_or_warn(&repo, &row.id).await;
-            self.watch(&row);
+            // A daemon that died between a release and its mirror left our lock on a free worktree.
+            let ours = || lock_reason(&row).is_ok_and(|lock| lock.is_some() && !is_foreign(lock.as_deref()));
+            if row.claim.is_some() || ours() {
+                self.mirror_or_warn(&repo, &row.id).await;
+            }
+            if row.claim.is_some() {
+                self.watch(&row);
+            }
         }
     }
 
@@ -191,9 +198,9 @@ fn is_gone(repo: &RepoRow) -> bool {
 
 fn all_with_repo(conn: &podium_store::rusqlite::Connection) -> Result<Vec<(RepoRow, WorktreeRow)>> {
     let mut found = Vec::new();
-    for row in WorktreeRow::claimed(conn)? {
-        if let Some(repo) = RepoRow::by_id(conn, &row.repo)? {
-            found.push((repo, row));
+    for repo in RepoRow::all(conn)? {
+        for row in WorktreeRow::of_repo(conn, &repo.id)? {
+            found.push((repo.clone(), row));
         }
     }
     Ok(found)

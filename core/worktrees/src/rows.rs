@@ -144,10 +144,6 @@ impl WorktreeRow {
         Self::many(conn, "WHERE session = ?1 AND agent_id IS NOT NULL", [session])
     }
 
-    pub(crate) fn claimed(conn: &Connection) -> rusqlite::Result<Vec<Self>> {
-        Self::many(conn, "WHERE agent_id IS NOT NULL", [])
-    }
-
     pub(crate) fn insert(&self, conn: &Connection) -> rusqlite::Result<()> {
         let sql = "INSERT INTO worktrees
             (id, repo, name, path, admin_dir, kind, is_main, pr, branch, created_at)

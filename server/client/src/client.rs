@@ -13,13 +13,16 @@ use serde_json::Value;
 use tokio::net::UnixStream;
 use tokio::sync::{Mutex, mpsc, watch};
 
-use crate::connection::{CallError, Closed, Connection};
+use crate::connection::{CallError, Closed, Connection, OpenError};
 use crate::launch;
 use crate::options::{ConnectOptions, EnvSource, StartPolicy};
 use crate::streams::{EventStream, SessionStream};
 
 /// Longest wait for an old daemon to finish its writes before a newer one takes its place.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(15);
+/// Attempts to shake hands with a daemon that keeps going away, and the pause between two.
+const DIALS: u32 = 40;
+const DIAL_PAUSE: Duration = Duration::from_millis(25);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConnectionState {
@@ -297,18 +300,29 @@ impl Client {
         }
     }
 
+    /// Connects and shakes hands. A daemon that goes away in between is looked for again: it was killed, and its
+    /// socket outlived it by a moment, or it was just ending.
     async fn dial(&self) -> Result<Connection, WireError> {
+        for _ in 0..DIALS {
+            match Connection::open(self.reach().await?, self.hello()?).await {
+                Ok(connection) => return Ok(connection),
+                Err(OpenError::Refused(error)) => return Err(error),
+                Err(OpenError::Gone) => tokio::time::sleep(DIAL_PAUSE).await,
+            }
+        }
+        Err(WireError::unavailable("the daemon closes every connection during the handshake")
+            .hint(format!("read the log in {}", self.inner.options.home.logs().display())))
+    }
+
+    async fn reach(&self) -> Result<UnixStream, WireError> {
         let options = &self.inner.options;
         let path = options.socket.clone().unwrap_or_else(|| options.home.socket());
-        let stream = match UnixStream::connect(&path).await {
-            Ok(stream) => stream,
-            Err(_) if options.start == StartPolicy::OnDemand => launch::start(options).await?,
-            Err(error) => {
-                return Err(WireError::unavailable(format!("no daemon answers: {error}"))
-                    .hint("start it with `podium daemon`"));
-            }
-        };
-        Connection::open(stream, self.hello()?).await
+        match UnixStream::connect(&path).await {
+            Ok(stream) => Ok(stream),
+            Err(_) if options.start == StartPolicy::OnDemand => launch::start(options).await,
+            Err(error) => Err(WireError::unavailable(format!("no daemon answers: {error}"))
+                .hint("start it with `podium daemon`")),
+        }
     }
 
     fn hello(&self) -> Result<Hello, WireError> {

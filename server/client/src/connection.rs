@@ -57,6 +57,13 @@ struct Call {
     stream: Option<mpsc::Sender<Notify>>,
 }
 
+/// A handshake failed: by the daemon's refusal, or because what had accepted the connection went away.
+pub(crate) enum OpenError {
+    Refused(WireError),
+    /// A daemon that was just killed: its socket still took the connection.
+    Gone,
+}
+
 /// A call failed: by the daemon's answer, or because the connection broke before one came.
 pub(crate) enum CallError {
     Answered(WireError),
@@ -65,12 +72,13 @@ pub(crate) enum CallError {
 
 impl Connection {
     /// Shakes hands and starts the two tasks.
-    pub(crate) async fn open(stream: UnixStream, hello: Hello) -> Result<Self, WireError> {
+    pub(crate) async fn open(stream: UnixStream, hello: Hello) -> Result<Self, OpenError> {
         let codec = LengthDelimitedCodec::builder().max_frame_length(MAX_FRAME).new_codec();
         let mut wire = Framed::new(stream, codec);
-        let welcome = tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake(&mut wire, hello))
-            .await
-            .map_err(|_| WireError::unavailable("the daemon does not answer the handshake"))??;
+        let welcome =
+            tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake(&mut wire, hello)).await.map_err(|_| {
+                OpenError::Refused(WireError::unavailable("the daemon does not answer the handshake"))
+            })??;
         let (sink, source) = wire.split();
         let (outgoing, queue) = mpsc::channel(OUTGOING);
         let (close, closed) = watch::channel(Closed::No);
@@ -170,17 +178,17 @@ impl Drop for CancelOnDrop<'_> {
     }
 }
 
-async fn handshake(wire: &mut Wire, hello: Hello) -> Result<Welcome, WireError> {
-    let broken = || WireError::unavailable("the daemon closed the connection during the handshake");
-    let bytes = Frame::Hello(hello).encode().map_err(|e| WireError::internal(e.to_string()))?;
-    wire.send(Bytes::from(bytes)).await.map_err(|_| broken())?;
-    let answer = wire.next().await.ok_or_else(broken)?.map_err(|_| broken())?;
+async fn handshake(wire: &mut Wire, hello: Hello) -> Result<Welcome, OpenError> {
+    let bytes = Frame::Hello(hello).encode();
+    let bytes = bytes.map_err(|e| OpenError::Refused(WireError::internal(e.to_string())))?;
+    wire.send(Bytes::from(bytes)).await.map_err(|_| OpenError::Gone)?;
+    let answer = wire.next().await.ok_or(OpenError::Gone)?.map_err(|_| OpenError::Gone)?;
     match Frame::decode(&answer) {
         Ok(Frame::Welcome(welcome)) => Ok(welcome),
-        Ok(Frame::Refused(error)) => Err(error),
-        _ => Err(WireError::unavailable(format!(
+        Ok(Frame::Refused(error)) => Err(OpenError::Refused(error)),
+        _ => Err(OpenError::Refused(WireError::unavailable(format!(
             "what answers on the daemon's socket does not speak protocol {PROTOCOL_VERSION}"
-        ))),
+        )))),
     }
 }
 

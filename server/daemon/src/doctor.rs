@@ -1,6 +1,6 @@
 //! What each part says of itself.
 
-use podium_process::sandbox;
+use podium_process::sandbox::{self, Mechanism};
 use podium_protocol::{Part, PartState};
 
 use crate::call::Call;
@@ -98,13 +98,14 @@ async fn sandboxes() -> Part {
         return part("sandbox", PartState::Broken, "the probe ended unexpectedly", "");
     };
     let mut words = Vec::new();
-    for mechanism in &report.mechanisms {
+    let real = || report.mechanisms.iter().filter(|m| m.mechanism != Mechanism::None);
+    for mechanism in real() {
         match &mechanism.unavailable {
             None => words.push(format!("{}: works", mechanism.mechanism)),
             Some(why) => words.push(format!("{}: {why}", mechanism.mechanism)),
         }
     }
-    let usable = report.mechanisms.iter().any(|m| m.unavailable.is_none());
+    let usable = real().any(|m| m.unavailable.is_none());
     let (state, hint) = if usable {
         (PartState::Ok, "")
     } else {

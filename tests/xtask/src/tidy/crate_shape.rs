@@ -12,7 +12,10 @@ const SEVERAL_BINARIES: &str = "tests/e2e";
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let manifests = tree.files().iter().filter(|file| file.name() == "Cargo.toml");
     let mut findings = Vec::new();
-    for manifest in manifests.filter(|file| file.text().lines().any(|line| line.trim() == "[package]")) {
+    // A crate that is a workspace of its own (the fuzz targets) has no other's lints to take.
+    let section = |file: &SourceFile, name: &str| file.text().lines().any(|line| line.trim() == name);
+    let of_ours = |file: &&TextFile| section(file, "[package]") && !section(file, "[workspace]");
+    for manifest in manifests.filter(of_ours) {
         if !takes_lints(manifest.text()) {
             let help = "add a section `[lints]` with `workspace = true`";
             let message = "the workspace's lints do not apply to this crate";

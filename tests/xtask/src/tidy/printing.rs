@@ -7,7 +7,7 @@ use super::tree::{Tree, line_at};
 
 const RULE: &str = "printing";
 const MAY_PRINT: [&str; 2] = ["server/cli/", "tests/"];
-const PROGRAMS: [&str; 2] = ["/examples/", "/benches/"];
+const PROGRAMS: [&str; 3] = ["/examples/", "/benches/", "/tests/"];
 
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();

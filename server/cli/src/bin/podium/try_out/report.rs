@@ -131,7 +131,7 @@ mod tests {
                 step("claim", 3, "claude-1 holds feat-hello, token 1"),
             ],
             total_ms: 12_345,
-            home: Some("/tmp/podium-try-x/home".into()),
+            home: Some("/srv/podium-try-x/home".into()),
             ..TryReport::default()
         };
         insta::assert_snapshot!(render(&report, Painter::new(false)));
