@@ -2,6 +2,7 @@
 //! repository that no compiler checks, and runs the whole test suite in order.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line for developers and CI")]
 
+mod bench;
 mod codegen;
 mod command;
 mod provision;
@@ -33,6 +34,8 @@ enum Task {
     Tidy,
     /// Run everything: provision, format, lints, tidy, builds, all tests
     Test(test::Args),
+    /// Measure the release build against its numbers, each beside a peer in the same run
+    Bench(bench::Args),
 }
 
 fn main() -> ExitCode {
@@ -53,5 +56,6 @@ fn run(cli: Cli) -> Result<()> {
         Task::Codegen(args) => codegen::run(&workspace, &args),
         Task::Tidy => tidy::run(&workspace),
         Task::Test(args) => test::run(&workspace, &args),
+        Task::Bench(args) => bench::run(&workspace, &args),
     }
 }

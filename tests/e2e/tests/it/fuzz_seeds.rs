@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 #[path = "../../../../fuzz/src/lib.rs"]
+#[allow(unreachable_pub, reason = "a crate of its own, whose functions the fuzz targets call")]
 mod targets;
 
 fn seeds(target: &str) -> Vec<(PathBuf, Vec<u8>)> {

@@ -14,7 +14,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     // A crate that is a workspace of its own (the fuzz targets) has no other's lints to take.
     let section = |file: &SourceFile, name: &str| file.text().lines().any(|line| line.trim() == name);
-    let of_ours = |file: &&TextFile| section(file, "[package]") && !section(file, "[workspace]");
+    let of_ours = |file: &&SourceFile| section(file, "[package]") && !section(file, "[workspace]");
     for manifest in manifests.filter(of_ours) {
         if !takes_lints(manifest.text()) {
             let help = "add a section `[lints]` with `workspace = true`";

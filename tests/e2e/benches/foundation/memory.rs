@@ -1,0 +1,52 @@
+//! What the processes hold while nobody asks anything.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use podium_harness::{TestEnvironment, process};
+use podium_protocol::{RepoRegister, RepoRegisterParams, RepoSelector};
+
+use crate::Effort;
+use crate::editor::Editor;
+use crate::raw::RawServer;
+use crate::report::{Figure, Row};
+use crate::setting::{client, runtime, told};
+
+/// Nothing is asked for so long before the look.
+const IDLE: Duration = Duration::from_secs(2);
+
+/// Resident memory of an idle daemon that knows a repository and of an idle language server attached to it.
+pub(crate) fn measure(_: Effort) -> Result<Vec<Row>> {
+    let environment = TestEnvironment::new();
+    let repo = environment.repo();
+    let daemon = environment.start_daemon();
+    let server = RawServer::start(environment.root())?;
+    runtime()?.block_on(async {
+        let at = RepoSelector { repo: Some(repo.path().display().to_string()), ..RepoSelector::default() };
+        let params = RepoRegisterParams { at };
+        client(&environment, "bench").call::<RepoRegister>(params).await.map_err(told)
+    })?;
+    let mut editor = Editor::start(&environment, repo.path())?;
+    editor.initialize(repo.path())?;
+    editor.initialized()?;
+    editor.request("podium/worktree/list", serde_json::json!({}))?;
+    // tidy-allow(sleep): what is measured is the state after a time without requests
+    std::thread::sleep(IDLE);
+    let bare = megabytes(server.pid());
+    let rows = vec![
+        Row::new("daemon, idle", megabytes(daemon))
+            .peer("bare tokio server", bare.clone())
+            .at_most(40.0)
+            .note("one repository, one editor, no model loaded; MB of 10^6 bytes, VmRSS"),
+        Row::new("language server, idle", megabytes(editor.pid()))
+            .peer("bare tokio server", bare)
+            .at_most(15.0),
+    ];
+    editor.leave()?;
+    Ok(rows)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "some megabytes")]
+fn megabytes(pid: u32) -> Figure {
+    Figure::of(process::resident_bytes(pid) as f64 / 1e6, "MB", 1)
+}

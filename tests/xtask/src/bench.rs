@@ -1,0 +1,96 @@
+//! `cargo xtask bench`: builds what is released and measures it, each number beside a peer in the same run.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use crate::command;
+use crate::workspace::{Workspace, cargo};
+
+/// The benchmark's target in `tests/e2e`.
+const TARGET: &str = "foundation";
+
+/// In one go, so that binaries and benchmark share their dependencies' features and nothing is compiled twice.
+const BUILD: &[&str] = &[
+    "build",
+    "--release",
+    "--package",
+    "podium-cli",
+    "--package",
+    "podium-e2e",
+    "--bins",
+    "--bench",
+    TARGET,
+];
+
+/// Thin LTO of several binaries on two cores takes its time.
+const BUILD_LIMIT: Duration = Duration::from_secs(60 * 60);
+const ANSWER_LIMIT: Duration = Duration::from_secs(10 * 60);
+const RUN_LIMIT: Duration = Duration::from_secs(30 * 60);
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Measure only these parts: initialize, request, memory, ipc, claims, model, streaming, worktrees
+    names: Vec<String>,
+    /// Where the numbers go [default: target/bench/foundation.json]
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Few repetitions: shows that everything can be measured
+    #[arg(long)]
+    quick: bool,
+}
+
+pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
+    println!("$ cargo {}", BUILD.join(" "));
+    let status = command::shown(build(workspace, &[]), BUILD_LIMIT)?;
+    if !status.success() {
+        bail!("the release build failed ({status})");
+    }
+    // All is built: this one only tells where.
+    let messages = command::output(build(workspace, &["--message-format", "json"]), ANSWER_LIMIT)?;
+    let program = executable(&messages).context("cargo does not tell where the benchmark lies")?;
+    let mut bench = Command::new(program);
+    bench.args(&args.names).current_dir(&workspace.root);
+    if let Some(file) = &args.json {
+        bench.arg("--json").arg(std::path::absolute(file)?);
+    }
+    if args.quick {
+        bench.arg("--quick");
+    }
+    let status = command::shown(bench, RUN_LIMIT)?;
+    if status.success() { Ok(()) } else { bail!("not everything could be measured ({status})") }
+}
+
+fn build(workspace: &Workspace, more: &[&str]) -> Command {
+    let mut cargo = cargo();
+    cargo.args(BUILD).args(more).current_dir(&workspace.root);
+    cargo
+}
+
+/// The benchmark's program in cargo's messages, one JSON object a line.
+fn executable(messages: &str) -> Option<PathBuf> {
+    let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let ours =
+        |message: &Value| message["target"]["name"] == TARGET && message["target"]["kind"][0] == "bench";
+    let mut programs =
+        messages.filter(ours).filter_map(|message| Some(message["executable"].as_str()?.into()));
+    programs.next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_program_is_found_among_other_messages() {
+        let messages = r#"
+            {"reason":"compiler-artifact","target":{"name":"podium","kind":["bin"]},"executable":"/t/podium"}
+            {"reason":"compiler-artifact","target":{"name":"foundation","kind":["bench"]},"executable":"/t/f-1"}
+            {"reason":"build-finished","success":true}"#;
+        assert_eq!(executable(messages), Some(PathBuf::from("/t/f-1")));
+        assert_eq!(executable("warning: no JSON"), None);
+    }
+}
