@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use podium_process::Detached;
+use podium_process::{Detached, ProcessError};
 use podium_protocol::WireError;
 use tokio::net::UnixStream;
 
@@ -41,11 +41,15 @@ const CALLERS_OWN: &[&str] = &["PODIUM_AGENT_ID", "PODIUM_CLAIM_TOKEN", "PODIUM_
 pub(crate) async fn start(options: &ConnectOptions) -> Result<UnixStream, WireError> {
     let program = find_program(options)?;
     let command = Detached::new(&program).args(["daemon", "--foreground"]).envs(daemon_env(options));
-    let identity = command.spawn().map_err(|e| {
-        WireError::unavailable(format!("the daemon could not be started: {e}"))
-            .hint(format!("try `{} daemon --foreground` to see why", program.display()))
-    })?;
-    tracing::debug!(pid = identity.pid, "started a daemon");
+    match command.spawn() {
+        Ok(identity) => tracing::debug!(pid = identity.pid, "started a daemon"),
+        // Another client's daemon was faster, and this one has left already.
+        Err(ProcessError::NoSuchProcess { .. }) => {}
+        Err(e) => {
+            return Err(WireError::unavailable(format!("the daemon could not be started: {e}"))
+                .hint(format!("try `{} daemon --foreground` to see why", program.display())));
+        }
+    }
     wait_for_socket(options).await
 }
 

@@ -35,6 +35,8 @@ pub enum StartError {
     Runtime { source: std::io::Error },
     #[error(transparent)]
     Home(#[from] HomeError),
+    #[error("another daemon{} serves this home already", .pid.map_or_else(String::new, |pid| format!(" (pid {pid})")))]
+    Serving { pid: Option<u32> },
     #[error("another daemon holds {} and does not answer", .path.display())]
     Held { path: std::path::PathBuf },
     #[error("the configuration is wrong: {0}")]
@@ -53,6 +55,9 @@ impl StartError {
     /// As a client sees it.
     #[must_use]
     pub fn to_wire(&self) -> WireError {
+        if let Self::Serving { .. } = self {
+            return WireError::conflict(self.to_string()).hint("`podium daemon stop` ends it");
+        }
         let mut message = format!("the daemon could not start: {self}");
         let mut source = std::error::Error::source(self);
         while let Some(cause) = source {
@@ -78,7 +83,7 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, StartError> {
     let home = options.home.clone();
     home::prepare(&home)?;
     let Some(lock) = take_lock(&home).await? else {
-        return Ok(ExitCode::SUCCESS);
+        return Err(StartError::Serving { pid: holder(&home) });
     };
     let _ = std::fs::remove_file(home.start_failure());
     match serve(options).await {
@@ -94,6 +99,11 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, StartError> {
             Err(error)
         }
     }
+}
+
+/// Who holds the lock, as it says itself.
+fn holder(home: &Home) -> Option<u32> {
+    std::fs::read_to_string(home.lock_file()).ok()?.trim().parse().ok()
 }
 
 /// `None` when another daemon serves this home. One that is just ending is waited for.

@@ -38,10 +38,11 @@ impl Options {
 /// Worker threads of the runtime: enough for two cores, few enough to stay small.
 const WORKERS: usize = 2;
 
-/// Runs a daemon in this process until it is asked to end. `Ok` also when another daemon serves this home already.
+/// Runs a daemon in this process until it is asked to end.
 ///
 /// # Errors
-/// The first phase that failed, after the earlier ones were taken back.
+/// The first phase that failed, after the earlier ones were taken back; [`StartError::Serving`] when another daemon
+/// serves this home already.
 pub fn run(options: Options) -> Result<ExitCode, StartError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)

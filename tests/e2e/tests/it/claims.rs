@@ -116,7 +116,8 @@ async fn race(clients: &[Client], repo: &Path) -> Vec<ClaimAcquired> {
     }
     for error in lost {
         assert_eq!(error.kind, ErrorKind::Conflict, "{error:?}");
-        assert_eq!(error.owner.as_ref().map(|owner| &owner.agent_id), won.first().map(|w| &w.agent_id));
+        let owner = error.owner.as_ref().map(|owner| &owner.agent_id);
+        assert_eq!(owner, won.first().map(|w| &w.agent_id), "{error:?}");
     }
     won
 }

@@ -141,7 +141,6 @@ fn its_files_are_the_users_own() {
     assert_eq!(mode(home.socket().parent().unwrap()), 0o700);
     assert_eq!(mode(home.root()), 0o700);
     assert_eq!(mode(&home.token_file()), 0o600);
-    assert_eq!(mode(&home.database()), 0o600);
     assert_eq!(fs::metadata(home.socket()).unwrap().uid(), fs::metadata(home.root()).unwrap().uid());
 }
 

@@ -198,7 +198,7 @@ fn a_missing_or_wrong_model_file_is_told_with_what_to_do() {
     let wrong = last_line(&start());
     assert_ne!(wrong["status"], "completed", "{wrong:#}");
     assert!(wrong.to_string().contains("models"), "{wrong:#}");
-    environment.podium(["models", "verify"]).fails(5);
+    environment.podium(["models", "verify"]).fails(3);
     environment.podium(["models", "remove"]).ok();
     assert!(!model.exists());
 
