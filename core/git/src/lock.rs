@@ -34,7 +34,7 @@ impl RepoWriter {
                 replace_lock(&at.git_dir, &reason)?;
                 return Ok(LockOutcome::Renewed);
             }
-            None => self.write_lock(at, &reason)?,
+            None => Self::write_lock(at, &reason)?,
         }
         // Between the look and the write somebody else may have been first.
         match read_lock(&at.git_dir)? {
@@ -73,17 +73,9 @@ impl RepoWriter {
         }
     }
 
-    fn write_lock(&self, at: &WorktreeLocation, reason: &str) -> Result<()> {
-        if let Some(worktree) = self.libgit2_worktree(at) {
-            return match worktree.lock(Some(reason)) {
-                // Who was first is read back by the caller.
-                Err(error) if matches!(error.code(), git2::ErrorCode::Locked | git2::ErrorCode::Exists) => {
-                    Ok(())
-                }
-                Err(source) => Err(GitError::Libgit2 { path: at.git_dir.clone(), source }),
-                Ok(()) => Ok(()),
-            };
-        }
+    /// Appears whole or not at all: libgit2 makes an empty file first, which whoever looks then, or a crash in this
+    /// moment, makes a lock of nobody's.
+    fn write_lock(at: &WorktreeLocation, reason: &str) -> Result<()> {
         let path = at.git_dir.join("locked");
         let lock = staged(&at.git_dir, reason)?;
         match lock.persist_noclobber(&path) {
