@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use podium_protocol::{
-    Event, EventNotification, EventsSubscribeParams, EventsSubscribed, Notify, SessionAttachParams,
-    SessionAttached, SessionEnd, SessionResume, SessionResumeParams, SessionStatus, SessionUpdate, WireError,
+    ErrorKind, Event, EventNotification, EventsSubscribeParams, EventsSubscribed, Notify,
+    SessionAttachParams, SessionAttached, SessionEnd, SessionResume, SessionResumeParams, SessionStatus,
+    SessionUpdate, WireError,
 };
 use tokio::sync::mpsc;
 
@@ -113,7 +114,7 @@ impl SessionStream {
             }
             match self.attach_again().await {
                 Ok(()) => return Ok(()),
-                Err(error) if error.kind == podium_protocol::ErrorKind::NotFound => return Err(error),
+                Err(error) if error.kind == ErrorKind::NotFound => return Err(error),
                 Err(error) => last = error,
             }
         }
@@ -123,7 +124,11 @@ impl SessionStream {
     async fn attach_again(&mut self) -> Result<(), WireError> {
         if self.resume {
             let params = SessionResumeParams { id: Some(self.session.clone()), ..Default::default() };
-            self.client.call::<SessionResume>(params).await?;
+            match self.client.call::<SessionResume>(params).await {
+                // Somebody else who follows it was faster: it runs already.
+                Err(error) if error.kind == ErrorKind::Conflict => {}
+                outcome => drop(outcome?),
+            }
         }
         let (attached, source) = attach(&self.client, &self.session, self.last_seq).await?;
         self.attached = attached;

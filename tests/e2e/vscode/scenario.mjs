@@ -69,7 +69,7 @@ export async function scenario({ workbench, url, languageServers, step, run, opt
       process.kill(pid, "SIGKILL");
       return `daemon ${pid}`;
     };
-    await session({ workbench, step, run, options, name: "session-daemon", prompt: `Again: ${options.prompt ?? PROMPT}`, kill: killDaemon });
+    await session({ workbench, step, run, options, name: "session-daemon", prompt: `Again ${options.prompt ?? PROMPT}`, kill: killDaemon });
   }
   await codeAction({ workbench, step, file });
 }

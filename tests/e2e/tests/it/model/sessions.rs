@@ -30,6 +30,24 @@ fn after_sigkill_of_the_client_another_one_goes_on_behind_what_was_shown() {
 }
 
 #[test]
+fn two_clients_that_follow_one_session_both_go_on_when_the_daemon_is_killed() {
+    let environment = TestEnvironment::with_model();
+    let repo = environment.repo();
+    let (id, mut first) = STORY.start(&environment, &repo);
+    let mut shown = Transcript::default();
+    read_texts(&mut first, &mut shown, 10);
+    let mut second = environment.jelmore(["sessions", "resume", &id]).within(&repo).lines();
+    let mut shown_too = Transcript::default();
+    read_texts(&mut second, &mut shown_too, 5);
+    environment.kill_daemon();
+    for (mut lines, shown) in [(first, shown), (second, shown_too)] {
+        let (shown, end) = read_to_end(&mut lines, shown);
+        assert_eq!(end["status"], "completed", "{end:#}");
+        shown.equals_stored(&environment, &id);
+    }
+}
+
+#[test]
 fn after_a_deliberate_stop_the_stream_says_how_to_go_on() {
     let environment = TestEnvironment::with_model();
     let repo = environment.repo();
