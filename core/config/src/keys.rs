@@ -166,7 +166,7 @@ pub static KEYS: &[Key] = &[
         1,
         100_000,
         || json!(512),
-        true,
+        false,
         "longest answer of the local model, in tokens",
     ),
     number(
@@ -174,7 +174,7 @@ pub static KEYS: &[Key] = &[
         4,
         10_000,
         || json!(48),
-        true,
+        false,
         "items of an answer between two checkpoints",
     ),
     number(

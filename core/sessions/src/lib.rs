@@ -5,10 +5,12 @@
 //! after the death of the daemon a resumed turn shows neither a gap nor a repeat.
 
 mod error;
+mod history;
 mod hub;
 mod inbox;
 pub mod local;
 mod manager;
+mod opening;
 mod prompt;
 mod provider;
 mod rows;

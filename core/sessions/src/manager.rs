@@ -7,18 +7,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use podium_artifacts::Artifacts;
 use podium_config::Live;
 use podium_protocol::{
-    ItemKind, ProviderInfo, SessionContext, SessionInfo, SessionItem, SessionListParams, SessionShown,
-    SessionStarted, SessionStatus, Usage,
+    ProviderInfo, SessionContext, SessionInfo, SessionItem, SessionListParams, SessionShown, SessionStarted,
+    SessionStatus,
 };
 use podium_secrets::{Redactor, StreamRedactor};
-use podium_store::{Durability, NewEvent, Store, now_ms, rfc3339};
+use podium_store::{Durability, NewEvent, Store};
 use serde_json::json;
 
 use crate::SessionError;
+use crate::history::History;
 use crate::hub::{Attachment, Hub, Running};
+use crate::opening::{check_id, new_row, prompt_item, started, started_event};
 use crate::prompt;
-use crate::provider::{Provider, Speaker, StopCause, Turn};
-use crate::rows::{self, SessionRow, StoredItem};
+use crate::provider::{Provider, StopCause, Turn};
+use crate::rows::{self, SessionRow};
 use crate::turn::{TurnJob, drive};
 
 /// Variables that came with a request. In memory only.
@@ -28,8 +30,6 @@ pub type Env = BTreeMap<String, String>;
 const SHOWN_ITEMS: usize = 20_000;
 /// Text that one answer shows, in bytes.
 const SHOWN_BYTES: usize = 8 * 1024 * 1024;
-/// Longest id a caller may give.
-const MAX_ID: usize = 64;
 
 /// The worktree a session works in.
 #[derive(Debug, Clone)]
@@ -144,7 +144,9 @@ impl Sessions {
     /// # Errors
     /// `Exists`, `UnknownProvider`, `NoProvider`, `Invalid`, or what the database says.
     pub async fn start(&self, start: Start) -> Result<SessionStarted, SessionError> {
+        let worktree = start.worktree.as_ref().map(|w| w.path.clone());
         let prompt = prompt::compose(&start.prompt, start.context.as_ref())?;
+        let prompt = known_secrets(&start.env, worktree).await.redact(&prompt);
         let id = match &start.id {
             Some(id) => check_id(id)?,
             None => uuid::Uuid::now_v7().to_string(),
@@ -154,7 +156,7 @@ impl Sessions {
         }
         let provider = self.choose(start.provider.as_deref(), &start.env).await?;
         let row = self.insert(&id, &start, provider.as_ref(), &prompt).await?;
-        self.run_turn(row.clone(), provider, start.env, false).await?;
+        self.run_first(&row, provider, start.env).await?;
         Ok(started(&row))
     }
 
@@ -165,7 +167,7 @@ impl Sessions {
         provider: &dyn Provider,
         prompt: &str,
     ) -> Result<SessionRow, SessionError> {
-        let row = new_row(id, start, provider.name());
+        let row = new_row(id, start, provider.name(), prompt);
         let event = started_event("session.started", &row);
         let item = prompt_item(1, prompt);
         let (instance, stored) = (self.inner.settings.instance.clone(), row.clone());
@@ -196,24 +198,57 @@ impl Sessions {
         env: Env,
     ) -> Result<SessionStarted, SessionError> {
         let row = self.resolve(id).await?;
-        if self.inner.hub.get(&row.info.id).is_some() {
-            return match prompt {
-                None => Ok(started(&row)),
-                Some(_) => Err(SessionError::Running(row.info.id)),
-            };
-        }
         if prompt.is_none() && row.info.status == SessionStatus::Completed {
             return Ok(started(&row));
         }
         let provider = self.named(&row.info.provider)?;
-        let row = self.take_up(row, prompt).await?;
-        self.run_turn(row.clone(), provider, env, prompt.is_none()).await?;
+        // Taken before anything is stored: of two who resume at one time, one does it.
+        let Some(running) = self.inner.hub.begin(&row.info.id) else {
+            return match prompt {
+                None => Ok(started(&row)),
+                Some(_) => Err(SessionError::Running(row.info.id)),
+            };
+        };
+        let id = row.info.id.clone();
+        let taken = self.resume_taken(&id, provider, running, prompt, env).await;
+        if taken.is_err() {
+            self.inner.hub.end(&id);
+        }
+        taken
+    }
+
+    async fn resume_taken(
+        &self,
+        id: &str,
+        provider: Arc<dyn Provider>,
+        running: Running,
+        prompt: Option<&str>,
+        env: Env,
+    ) -> Result<SessionStarted, SessionError> {
+        // Read again: until it was taken, another turn may have run and ended.
+        let row = self.resolve(id).await?;
+        if prompt.is_none() && row.info.status == SessionStatus::Completed {
+            self.inner.hub.end(id);
+            return Ok(started(&row));
+        }
+        let row = self.take_up(row, prompt, &env).await?;
+        let job = self.prepare(&row, provider, running, env, prompt.is_none()).await?;
+        tokio::spawn(drive(job));
         Ok(started(&row))
     }
 
     /// Stores that the session runs again, with the next prompt if there is one.
-    async fn take_up(&self, mut row: SessionRow, prompt: Option<&str>) -> Result<SessionRow, SessionError> {
-        let prompt = prompt.map(|p| prompt::compose(p, None)).transpose()?;
+    async fn take_up(
+        &self,
+        mut row: SessionRow,
+        prompt: Option<&str>,
+        env: &Env,
+    ) -> Result<SessionRow, SessionError> {
+        let worktree = row.info.worktree_path.as_ref().map(PathBuf::from);
+        let prompt = match prompt.map(|p| prompt::compose(p, None)).transpose()? {
+            Some(prompt) => Some(known_secrets(env, worktree).await.redact(&prompt)),
+            None => None,
+        };
         let event = started_event("session.resumed", &row);
         let (instance, id, seq) =
             (self.inner.settings.instance.clone(), row.info.id.clone(), row.info.last_seq + 1);
@@ -233,17 +268,18 @@ impl Sessions {
         Ok(row)
     }
 
-    /// The newest session that can be gone on with here.
+    /// The newest session that can be gone on with here: an unfinished one, or any when there is a `next` prompt.
     ///
     /// # Errors
-    /// `NothingToContinue`.
-    pub async fn newest_unfinished(
+    /// `NothingToContinue`; `Running` when it is live.
+    pub async fn newest_to_continue(
         &self,
         worktree: Option<String>,
         repo: Option<String>,
+        next: bool,
     ) -> Result<String, SessionError> {
         let find = move |conn: &podium_store::rusqlite::Connection| -> Result<_, SessionError> {
-            Ok(rows::newest_unfinished(conn, worktree.as_deref(), repo.as_deref())?)
+            Ok(rows::newest_to_continue(conn, worktree.as_deref(), repo.as_deref(), next)?)
         };
         let row = self.inner.store.read(find).await?.ok_or(SessionError::NothingToContinue)?;
         if self.inner.hub.get(&row.info.id).is_some() {
@@ -252,23 +288,20 @@ impl Sessions {
         Ok(row.info.id)
     }
 
-    async fn run_turn(
+    /// Runs the first turn of a session that was just stored.
+    async fn run_first(
         &self,
-        row: SessionRow,
+        row: &SessionRow,
         provider: Arc<dyn Provider>,
         env: Env,
-        resumed: bool,
     ) -> Result<(), SessionError> {
         let running =
             self.inner.hub.begin(&row.info.id).ok_or_else(|| SessionError::Running(row.info.id.clone()))?;
-        let job = match self.prepare(&row, provider, running, env, resumed).await {
-            Ok(job) => job,
-            Err(error) => {
-                self.inner.hub.end(&row.info.id);
-                return Err(error);
-            }
-        };
-        tokio::spawn(drive(job));
+        let job = self.prepare(row, provider, running, env, false).await;
+        if job.is_err() {
+            self.inner.hub.end(&row.info.id);
+        }
+        tokio::spawn(drive(job?));
         Ok(())
     }
 
@@ -287,7 +320,7 @@ impl Sessions {
         let history = History::of(self.inner.store.read(read).await?);
         let request: serde_json::Value = serde_json::from_str(&row.request).unwrap_or_default();
         let worktree = row.info.worktree_path.as_ref().map(PathBuf::from);
-        let redactor = redactor(&env, worktree.clone()).await;
+        let redactor = StreamRedactor::new(Arc::new(known_secrets(&env, worktree.clone()).await));
         let configured = self.inner.settings.config.get().integer("sessions.max_tokens");
         let turn = Turn {
             session: row.info.id.clone(),
@@ -492,122 +525,9 @@ impl Sessions {
     }
 }
 
-/// What the transcript says about the newest turn and those before it.
-struct History {
-    messages: Vec<(Speaker, String)>,
-    /// Text and tokens of the newest turn's answer.
-    shown: String,
-    tokens: Vec<u32>,
-}
-
-impl History {
-    fn of(items: Vec<StoredItem>) -> Self {
-        let mut history = Self { messages: Vec::new(), shown: String::new(), tokens: Vec::new() };
-        for StoredItem { item, tokens } in items {
-            match item.kind {
-                ItemKind::Prompt => {
-                    let answer = std::mem::take(&mut history.shown);
-                    history.tokens.clear();
-                    if !answer.is_empty() {
-                        history.messages.push((Speaker::Assistant, answer));
-                    }
-                    history.messages.push((Speaker::User, item.text));
-                }
-                ItemKind::Text => {
-                    history.shown.push_str(&item.text);
-                    history.tokens.extend(tokens);
-                }
-                _ => {}
-            }
-        }
-        if !history.shown.is_empty() {
-            history.messages.push((Speaker::Assistant, history.shown.clone()));
-        }
-        history
-    }
-}
-
-async fn redactor(env: &Env, worktree: Option<PathBuf>) -> StreamRedactor {
+/// What this session must not show or store: reads files of the worktree.
+async fn known_secrets(env: &Env, worktree: Option<PathBuf>) -> Redactor {
     let env = env.clone();
     let build = move || Redactor::for_session(&env, worktree.as_deref());
-    let redactor = tokio::task::spawn_blocking(build).await.unwrap_or_default();
-    StreamRedactor::new(Arc::new(redactor))
-}
-
-fn new_row(id: &str, start: &Start, provider: &str) -> SessionRow {
-    let now = rfc3339(now_ms());
-    let info = SessionInfo {
-        id: id.to_owned(),
-        provider: provider.to_owned(),
-        model: start.model.clone(),
-        status: SessionStatus::InProgress,
-        reason: None,
-        title: prompt::title(&start.prompt),
-        agent_id: start.agent_id.clone(),
-        worktree: start.worktree.as_ref().map(|w| w.name.clone()),
-        worktree_path: start.worktree.as_ref().map(|w| w.path.to_string_lossy().into_owned()),
-        created_at: now.clone(),
-        updated_at: now,
-        checkpoint: None,
-        last_seq: 0,
-        usage: Usage::default(),
-        artifact: None,
-    };
-    let request =
-        json!({ "seed": start.seed, "maxTokens": start.max_tokens, "temperature": start.temperature });
-    SessionRow {
-        info,
-        repo: start.repo.clone().or_else(|| start.worktree.as_ref().map(|w| w.repo.clone())),
-        worktree_id: start.worktree.as_ref().map(|w| w.id.clone()),
-        request: request.to_string(),
-        state: None,
-    }
-}
-
-fn prompt_item(seq: u64, text: &str) -> StoredItem {
-    let item = SessionItem {
-        seq,
-        kind: ItemKind::Prompt,
-        text: text.to_owned(),
-        is_final: false,
-        data: None,
-        time: rfc3339(now_ms()),
-    };
-    StoredItem { item, tokens: Vec::new() }
-}
-
-fn started_event(kind: &'static str, row: &SessionRow) -> NewEvent {
-    let data = json!({
-        "id": row.info.id,
-        "provider": row.info.provider,
-        "title": row.info.title,
-        "agentId": row.info.agent_id,
-        "worktree": row.info.worktree,
-        "worktreeId": row.worktree_id,
-    });
-    NewEvent::new(kind, format!("session/{}", row.info.id), data).correlated(row.info.id.clone())
-}
-
-fn started(row: &SessionRow) -> SessionStarted {
-    SessionStarted {
-        id: row.info.id.clone(),
-        provider: row.info.provider.clone(),
-        model: row.info.model.clone(),
-        worktree: row.info.worktree.clone(),
-        status: row.info.status,
-        last_seq: row.info.last_seq,
-    }
-}
-
-fn check_id(id: &str) -> Result<String, SessionError> {
-    let fine = !id.is_empty()
-        && id.len() <= MAX_ID
-        && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
-        && id.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
-    if fine {
-        return Ok(id.to_owned());
-    }
-    Err(SessionError::Invalid(format!(
-        "a session id has 1 to {MAX_ID} letters, digits, `-`, `_` or `.` and begins with a letter or digit"
-    )))
+    tokio::task::spawn_blocking(build).await.unwrap_or_default()
 }

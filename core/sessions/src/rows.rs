@@ -26,6 +26,8 @@ pub(crate) struct SessionRow {
 #[derive(Debug, Clone)]
 pub(crate) struct StoredItem {
     pub(crate) item: SessionItem,
+    /// The item's time, milliseconds.
+    pub(crate) at: i64,
     pub(crate) tokens: Vec<u32>,
 }
 
@@ -112,19 +114,21 @@ pub(crate) fn resolve(conn: &Connection, id: &str) -> Result<SessionRow, Session
     }
 }
 
-/// The newest session that can be gone on with, in this worktree (else in this repository, else anywhere).
-pub(crate) fn newest_unfinished(
+/// The newest session that can be gone on with, in this worktree (else in this repository, else anywhere). A
+/// finished one only when there is something to add.
+pub(crate) fn newest_to_continue(
     conn: &Connection,
     worktree: Option<&str>,
     repo: Option<&str>,
+    finished_too: bool,
 ) -> Result<Option<SessionRow>, StoreError> {
     let sql = format!(
         "SELECT {COLUMNS} FROM sessions
-         WHERE status IN ('interrupted', 'parked', 'in_progress')
+         WHERE (?3 OR status IN ('interrupted', 'parked', 'in_progress'))
            AND (?1 IS NULL OR worktree = ?1) AND (?2 IS NULL OR repo = ?2)
          ORDER BY created_at DESC, id DESC LIMIT 1"
     );
-    Ok(conn.prepare_cached(&sql)?.query_row(params![worktree, repo], read_row).optional()?)
+    Ok(conn.prepare_cached(&sql)?.query_row(params![worktree, repo, finished_too], read_row).optional()?)
 }
 
 pub(crate) fn newest(conn: &Connection) -> Result<Option<SessionRow>, StoreError> {
@@ -164,7 +168,7 @@ pub(crate) fn append(tx: &Tx<'_>, session: &str, items: &[StoredItem]) -> Result
         "INSERT INTO items (session, seq, kind, text, final, data, tokens, time)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     )?;
-    for StoredItem { item, tokens } in items {
+    for StoredItem { item, at, tokens } in items {
         let tokens: Vec<u8> = tokens.iter().flat_map(|t| t.to_le_bytes()).collect();
         statement.execute(params![
             session,
@@ -174,7 +178,7 @@ pub(crate) fn append(tx: &Tx<'_>, session: &str, items: &[StoredItem]) -> Result
             item.is_final,
             item.data.as_ref().map(ToString::to_string),
             (!tokens.is_empty()).then_some(tokens),
-            tx.now,
+            at,
         ])?;
     }
     tx.prepare_cached("UPDATE sessions SET last_seq = ?2, updated_at = ?3 WHERE id = ?1")?
@@ -210,17 +214,18 @@ pub(crate) fn items(
 
 fn read_item(row: &Row<'_>) -> Result<StoredItem, SqlError> {
     let (data, tokens): (Option<String>, Option<Vec<u8>>) = (row.get(4)?, row.get(5)?);
+    let at = row.get(6)?;
     let item = SessionItem {
         seq: row.get(0)?,
         kind: parse_enum::<ItemKind>(row.get(1)?)?,
         text: row.get(2)?,
         is_final: row.get(3)?,
         data: data.and_then(|d| serde_json::from_str(&d).ok()),
-        time: rfc3339(row.get(6)?),
+        time: rfc3339(at),
     };
     let tokens = tokens.unwrap_or_default();
     let tokens = tokens.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
-    Ok(StoredItem { item, tokens })
+    Ok(StoredItem { item, at, tokens })
 }
 
 pub(crate) fn set_status(

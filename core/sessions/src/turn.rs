@@ -75,7 +75,9 @@ struct Recorder {
     worktree: Option<String>,
     running: Running,
     redactor: Option<StreamRedactor>,
+    /// Number of the last item; those above `stored` are not committed yet.
     seq: u64,
+    stored: u64,
     /// Redacted text of this turn, shown or about to be.
     text: String,
     /// Bytes of `text` that were shown before this run of the turn.
@@ -103,6 +105,7 @@ impl Recorder {
             running,
             redactor: Some(redactor),
             seq: row.info.last_seq,
+            stored: row.info.last_seq,
             shown: shown.len(),
             text: String::new(),
             tokens: Vec::new(),
@@ -164,8 +167,9 @@ impl Recorder {
 
     fn item(&mut self, kind: ItemKind, text: String, data: Option<Value>) -> StoredItem {
         self.seq += 1;
-        let item = SessionItem { seq: self.seq, kind, text, is_final: false, data, time: rfc3339(now_ms()) };
-        StoredItem { item, tokens: Vec::new() }
+        let at = now_ms();
+        let item = SessionItem { seq: self.seq, kind, text, is_final: false, data, time: rfc3339(at) };
+        StoredItem { item, at, tokens: Vec::new() }
     }
 
     fn checkpoint_item(&mut self, items: &mut Vec<StoredItem>) -> CheckpointRef {
@@ -201,7 +205,12 @@ impl Recorder {
             }
             Ok(())
         });
-        write.await?;
+        if let Err(error) = write.await {
+            // Their numbers are free again: what ends the turn follows what is stored.
+            self.seq = self.stored;
+            return Err(error);
+        }
+        self.stored = self.seq;
         for item in items {
             self.running.tell(Update::Item(item.item));
         }

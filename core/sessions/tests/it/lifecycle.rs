@@ -127,3 +127,16 @@ async fn sessions_are_found_by_words_of_title_and_transcript() {
     };
     assert_eq!((find("towers").await, find("keeper").await, find("100%").await), (1, 1, 0));
 }
+
+#[tokio::test]
+async fn a_secret_in_a_prompt_is_neither_stored_nor_sent() {
+    let dir = tempfile::tempdir().unwrap();
+    let bed = bed(dir.path(), "a", Arc::new(Script::of(SAID)));
+    let env = std::collections::BTreeMap::from([("MY_API_KEY".to_owned(), "k-1234567890abcdef".to_owned())]);
+    let start = Start { env, ..ask("Why does k-1234567890abcdef not work?") };
+    let id = bed.sessions.start(start).await.unwrap().id;
+    follow(&bed.sessions, &id).await;
+    let shown = bed.sessions.show(Some(&id), 0).await.unwrap();
+    assert_eq!(shown.session.title, "Why does [redacted:MY_API_KEY] not work?");
+    assert_eq!(shown.items[0].text, shown.session.title);
+}

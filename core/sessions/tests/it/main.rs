@@ -69,6 +69,6 @@ fn text(items: &[SessionItem]) -> String {
 }
 
 fn assert_gapless(items: &[SessionItem]) {
-    let seqs: Vec<u64> = items.iter().map(|i| i.seq).collect();
-    assert_eq!(seqs, (1..=seqs.len() as u64).collect::<Vec<_>>());
+    let odd = items.iter().zip(1..).find(|(item, seq)| item.seq != *seq);
+    assert!(odd.is_none(), "item {} where {} belongs", odd.unwrap().0.seq, odd.unwrap().1);
 }

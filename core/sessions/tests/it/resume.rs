@@ -52,7 +52,7 @@ async fn a_session_of_a_daemon_that_was_killed_is_found_as_interrupted_and_can_g
     let second = bed(dir.path(), "b", Arc::new(Script::of(SAID)));
     assert_eq!(second.sessions.recover().await.unwrap(), 1);
     assert_eq!(second.sessions.info(&id).await.unwrap().status, SessionStatus::Interrupted);
-    assert_eq!(second.sessions.newest_unfinished(None, None).await.unwrap(), id);
+    assert_eq!(second.sessions.newest_to_continue(None, None, false).await.unwrap(), id);
     second.sessions.resume(&id, None, Default::default()).await.unwrap();
     let (items, _) = follow(&second.sessions, &id).await;
     assert_gapless(&items);
@@ -89,6 +89,9 @@ async fn a_second_turn_follows_the_first_and_a_finished_session_is_answered_as_i
     assert_gapless(&items);
     assert_eq!(items.iter().filter(|i| i.kind == ItemKind::Prompt).count(), 2);
     assert_eq!(text(&items), SAID.repeat(2));
+    let newest = |next| bed.sessions.newest_to_continue(None, None, next);
+    assert!(matches!(newest(false).await, Err(SessionError::NothingToContinue)));
+    assert_eq!(newest(true).await.unwrap(), id);
 }
 
 #[tokio::test]
@@ -96,7 +99,10 @@ async fn a_running_session_is_not_taken_by_continue_nor_given_a_second_turn() {
     let dir = tempfile::tempdir().unwrap();
     let bed = bed(dir.path(), "a", Arc::new(Script::holding_at(SAID, 1)));
     let id = bed.sessions.start(ask("count")).await.unwrap().id;
-    assert!(matches!(bed.sessions.newest_unfinished(None, None).await, Err(SessionError::Running(_))));
+    assert!(matches!(
+        bed.sessions.newest_to_continue(None, None, false).await,
+        Err(SessionError::Running(_))
+    ));
     let turn = bed.sessions.resume(&id, Some("more"), Default::default()).await;
     assert!(matches!(turn, Err(SessionError::Running(_))));
     assert_eq!(
@@ -133,4 +139,28 @@ async fn a_full_disk_in_mid_answer_shows_nothing_that_is_not_stored() {
     }
     assert!(stored.len() >= items.len());
     assert_eq!(stored[..items.len()], items[..]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_who_resume_at_one_time_one_does_it_and_all_are_answered() {
+    let dir = tempfile::tempdir().unwrap();
+    let id = {
+        let bed = bed(dir.path(), "a", Arc::new(Script::holding_at(SAID, 4)));
+        let id = bed.sessions.start(ask("count")).await.unwrap().id;
+        run_up_to(&bed, &id, "one two three four ", StopCause::DaemonStopped).await;
+        id
+    };
+    let bed = bed(dir.path(), "b", Arc::new(Script::of(SAID)));
+    let resumed: Vec<_> = (0..20)
+        .map(|_| {
+            let (sessions, id) = (bed.sessions.clone(), id.clone());
+            tokio::spawn(async move { sessions.resume(&id, None, Default::default()).await })
+        })
+        .collect();
+    for task in resumed {
+        task.await.unwrap().unwrap();
+    }
+    let (items, _) = follow(&bed.sessions, &id).await;
+    assert_gapless(&items);
+    assert_eq!(text(&items), SAID);
 }

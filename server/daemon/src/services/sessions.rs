@@ -4,7 +4,8 @@ use podium_protocol::{
     ClaimAcquireParams, ClaimStanding, ClaimVerifyParams, ProviderList, ProviderListParams, RepoSelector,
     SessionAttachParams, SessionAttached, SessionCancelParams, SessionCancelled, SessionCapability,
     SessionCapabilityParams, SessionEnd, SessionItem, SessionList, SessionListParams, SessionResumeParams,
-    SessionShowParams, SessionShown, SessionStartParams, SessionStarted, SessionUpdate, WireError, notify,
+    SessionShowParams, SessionShown, SessionStartParams, SessionStarted, SessionStatus, SessionUpdate,
+    WireError, notify,
 };
 use podium_sessions::{Attachment, Start, Update, WorktreeRef};
 use tokio::sync::broadcast::error::RecvError;
@@ -25,7 +26,7 @@ pub(crate) async fn start(call: Call, params: SessionStartParams) -> Result<Sess
     if let Some(worktree) = &place.worktree
         && let Some(agent) = &params.agent_id
     {
-        claim(&call, worktree, agent, &id, &params.at).await?;
+        claim(&call, &worktree.name, agent, &id, &params.at).await?;
     }
     let start = Start {
         id: Some(id.clone()),
@@ -76,12 +77,12 @@ async fn place(call: &Call, params: &SessionStartParams) -> Result<Place, WireEr
 /// Claims the worktree for the session, unless its agent holds it already. A claim made here goes with the session.
 async fn claim(
     call: &Call,
-    worktree: &WorktreeRef,
+    worktree: &str,
     agent: &str,
     session: &str,
     at: &RepoSelector,
 ) -> Result<(), WireError> {
-    let (name, agent) = (Some(worktree.name.clone()), Some(agent.to_owned()));
+    let (name, agent) = (Some(worktree.to_owned()), Some(agent.to_owned()));
     let ask = ClaimVerifyParams {
         at: at.clone(),
         worktree: name.clone(),
@@ -103,15 +104,34 @@ async fn claim(
 }
 
 async fn go_on(call: &Call, params: SessionStartParams, place: Place) -> Result<SessionStarted, WireError> {
+    let prompt = params.prompt.filter(|p| !p.trim().is_empty());
     let id = match params.session_id {
         Some(id) => id,
         None => {
             let worktree = params.worktree.and(place.worktree.map(|w| w.id));
-            call.daemon.sessions.newest_unfinished(worktree, place.repo).await?
+            call.daemon.sessions.newest_to_continue(worktree, place.repo, prompt.is_some()).await?
         }
     };
-    let prompt = params.prompt.filter(|p| !p.trim().is_empty());
-    Ok(call.daemon.sessions.resume(&id, prompt.as_deref(), call.env.clone()).await?)
+    take_up(call, &id, prompt.as_deref()).await
+}
+
+/// Resumes a session; its agent needs the worktree again, if it had one.
+async fn take_up(call: &Call, id: &str, prompt: Option<&str>) -> Result<SessionStarted, WireError> {
+    let info = call.daemon.sessions.info(id).await?;
+    call.own_session(&info.id)?;
+    let nothing_to_do = prompt.is_none() && info.status == SessionStatus::Completed;
+    let announced = call.daemon.sessions.announce(&info.id);
+    if let (Some(agent), Some(name), Some(path)) = (&info.agent_id, &info.worktree, &info.worktree_path)
+        && !nothing_to_do
+        && !call.daemon.sessions.is_running(&info.id)
+    {
+        let at = RepoSelector { repo: Some(path.clone()), ..Default::default() };
+        claim(call, name, agent, &info.id, &at).await?;
+    }
+    let started = call.daemon.sessions.resume(&info.id, prompt, call.env.clone()).await;
+    drop(announced);
+    call.daemon.activity.notify_waiters();
+    Ok(started?)
 }
 
 pub(crate) async fn resume(call: Call, params: SessionResumeParams) -> Result<SessionStarted, WireError> {
@@ -119,14 +139,11 @@ pub(crate) async fn resume(call: Call, params: SessionResumeParams) -> Result<Se
         Some(id) => id,
         None => {
             let found = call.daemon.worktrees.resolve(&params.at, None, &call.worktree_caller()).await;
-            call.daemon.sessions.newest_unfinished(None, found.ok().map(|w| w.repo_id)).await?
+            let repo = found.ok().map(|w| w.repo_id);
+            call.daemon.sessions.newest_to_continue(None, repo, params.prompt.is_some()).await?
         }
     };
-    let info = call.daemon.sessions.info(&id).await?;
-    call.own_session(&info.id)?;
-    let started = call.daemon.sessions.resume(&info.id, params.prompt.as_deref(), call.env.clone()).await?;
-    call.daemon.activity.notify_waiters();
-    Ok(started)
+    take_up(&call, &id, params.prompt.as_deref()).await
 }
 
 pub(crate) async fn cancel(call: Call, params: SessionCancelParams) -> Result<SessionCancelled, WireError> {
