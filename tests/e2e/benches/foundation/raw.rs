@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
-use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
+use futures_util::{FutureExt as _, SinkExt, StreamExt as _};
 use podium_harness::Poll;
 use serde::{Deserialize, Serialize};
 use tokio::net::{UnixListener, UnixStream};
