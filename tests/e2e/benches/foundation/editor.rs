@@ -23,8 +23,11 @@ impl Editor {
         let mut child = environment.podium(["lsp"]).within(folder).spawn(|command| {
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         });
-        let stdin = child.stdin.take().context("no input")?;
-        let stdout = BufReader::new(child.stdout.take().context("no output")?);
+        let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+            child.wait()?;
+            anyhow::bail!("the server has no pipes");
+        };
+        let stdout = BufReader::new(stdout);
         Ok(Self { child, stdin, stdout, next_id: 0 })
     }
 

@@ -26,6 +26,8 @@ fn vscode_does_the_main_job() {
         "env": variables(&environment, &node),
         "screenshotDir": screenshots(),
         "file": "d0/f0.txt",
+        // Long enough to be killed in mid-answer.
+        "prompt": "Write a long story about a lighthouse and the sea",
         "killDaemon": true,
     });
     fs::write(&options, given.to_string()).unwrap();

@@ -35,6 +35,7 @@ fn sixteen_kills_while_it_describes() {
     kills(16, 2);
 }
 
+#[expect(clippy::print_stdout, reason = "how many kills landed where is the measurement")]
 fn kills(wanted: usize, story: usize) {
     let environment = TestEnvironment::with_model();
     let repo = environment.repo();
