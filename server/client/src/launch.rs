@@ -40,6 +40,8 @@ const CALLERS_OWN: &[&str] = &["PODIUM_AGENT_ID", "PODIUM_CLAIM_TOKEN", "PODIUM_
 /// Starts a daemon and waits until its socket answers.
 pub(crate) async fn start(options: &ConnectOptions) -> Result<UnixStream, WireError> {
     let program = find_program(options)?;
+    // What an earlier start left behind is not this one's reason.
+    let _ = std::fs::remove_file(options.home.start_failure());
     let command = Detached::new(&program).args(["daemon", "--foreground"]).envs(daemon_env(options));
     match command.spawn() {
         Ok(identity) => tracing::debug!(pid = identity.pid, "started a daemon"),
