@@ -71,6 +71,9 @@ impl Worktrees {
             Vec::new()
         });
         for (repo, row) in rows {
+            if let Err(error) = self.drop_emptied_lock(&row).await {
+                tracing::warn!(%error, worktree = row.name, "git's worktree lock was not looked at");
+            }
             // A daemon that died between a release and its mirror left our lock on a free worktree.
             let ours = || lock_reason(&row).is_ok_and(|lock| lock.is_some() && !is_foreign(lock.as_deref()));
             if row.claim.is_some() || ours() {

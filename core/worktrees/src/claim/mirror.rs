@@ -1,5 +1,7 @@
 //! Git's worktree lock says what the rows say.
 
+use std::time::UNIX_EPOCH;
+
 use podium_git::{GitError, OUR_LOCK_PREFIX};
 use podium_protocol::WireError;
 use podium_store::rfc3339;
@@ -38,6 +40,27 @@ impl Worktrees {
             Ok(())
         })
         .await
+    }
+
+    /// Takes away a lock of ours that a loss of power emptied: locks are not synced, since the rows are. One that a
+    /// person made without a reason stays: it is younger than our last claim, which it would have refused.
+    pub(crate) async fn drop_emptied_lock(&self, row: &WorktreeRow) -> Result<()> {
+        if row.is_main || lock_reason(row)?.as_deref() != Some("") {
+            return Ok(());
+        }
+        let (id, path) = (row.id.clone(), row.admin_dir.join("locked"));
+        let sql = "SELECT released_at FROM worktrees WHERE id = ?1";
+        let last: Result<Option<i64>> =
+            self.inner.store.read(move |conn| Ok(conn.query_row(sql, [id], |row| row.get(0))?)).await;
+        let made = std::fs::metadata(&path).and_then(|found| found.modified());
+        let made = made.map_err(|error| Error::io("read", &path, error))?;
+        let made = made.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+        let within = last?.is_some_and(|last| made <= u128::try_from(last).unwrap_or(0));
+        if row.claim.is_none() && !within {
+            return Ok(());
+        }
+        tracing::warn!(worktree = row.name, "git's worktree lock had lost its content");
+        std::fs::remove_file(&path).map_err(|error| Error::io("remove", &path, error))
     }
 
     /// As [`Worktrees::mirror`], where the claim stands whatever becomes of the lock.

@@ -59,6 +59,27 @@ async fn a_lock_of_somebody_else_stays_and_refuses_claims() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_lock_that_a_loss_of_power_emptied_is_mended_and_one_made_without_a_reason_stays() {
+    let mut bed = Bed::new();
+    bed.create("x").await;
+    let lock = bed.work.join(".git/worktrees/feat-x/locked");
+    bed.claim("feat-x", "a").await.unwrap();
+    std::fs::write(&lock, "").unwrap();
+    bed.restart().await;
+    assert!(bed.lock_of("feat-x").unwrap().contains("claimed by a"));
+    bed.release("feat-x", "a").await.unwrap();
+    // As of a time before the release, which removed the file; but the removal was lost too.
+    let file = std::fs::File::create(&lock).unwrap();
+    file.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(60)).unwrap();
+    bed.restart().await;
+    assert_eq!(bed.lock_of("feat-x"), None);
+    bed.git(&bed.work, &["worktree", "lock", "../work.worktrees/feat-x"]);
+    bed.restart().await;
+    assert_eq!(bed.lock_of("feat-x").unwrap(), "");
+    assert_eq!(bed.claim("feat-x", "a").await.unwrap_err().kind, ErrorKind::Conflict);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_repository_that_was_deleted_is_forgotten_at_the_next_start() {
     let mut bed = Bed::new();
     bed.create("x").await;
