@@ -123,11 +123,7 @@ impl Frame {
     /// # Errors
     /// [`FrameError::TooLarge`] when the body is over [`MAX_FRAME`] bytes.
     pub fn encode(&self) -> Result<Vec<u8>, FrameError> {
-        let bytes = rmp_serde::to_vec_named(self).map_err(FrameError::Unencodable)?;
-        if bytes.len() > MAX_FRAME {
-            return Err(FrameError::TooLarge { size: bytes.len() });
-        }
-        Ok(bytes)
+        encode(self)
     }
 
     /// Reads a body that [`Frame::encode`] wrote. Never panics, whatever the bytes.
@@ -142,6 +138,41 @@ impl Frame {
         deserializer.set_max_depth(MAX_DEPTH);
         Self::deserialize(&mut deserializer).map_err(FrameError::Malformed)
     }
+}
+
+/// A request on its way out: on the wire a [`Frame::Request`], without a copy of its parameters.
+#[derive(Debug, Serialize)]
+pub struct OutgoingRequest<'a, P: Serialize> {
+    pub id: u64,
+    pub method: &'a str,
+    pub params: &'a P,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: &'a BTreeMap<String, String>,
+}
+
+impl<P: Serialize> OutgoingRequest<'_, P> {
+    /// The frame's body, as [`Frame::encode`] gives it.
+    ///
+    /// # Errors
+    /// As [`Frame::encode`].
+    pub fn encode(&self) -> Result<Vec<u8>, FrameError> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "snake_case")]
+        enum Outgoing<'a, R> {
+            Request(&'a R),
+        }
+        encode(&Outgoing::Request(self))
+    }
+}
+
+fn encode(message: &impl Serialize) -> Result<Vec<u8>, FrameError> {
+    // Most messages fit without growing.
+    let mut bytes = Vec::with_capacity(512);
+    rmp_serde::encode::write_named(&mut bytes, message).map_err(FrameError::Unencodable)?;
+    if bytes.len() > MAX_FRAME {
+        return Err(FrameError::TooLarge { size: bytes.len() });
+    }
+    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -159,6 +190,26 @@ mod tests {
             env: BTreeMap::from([("PATH".into(), "/bin".into())]),
         });
         assert_eq!(Frame::decode(&frame.encode().unwrap()).unwrap(), frame);
+    }
+
+    #[test]
+    fn a_request_that_is_sent_is_one_that_is_read() {
+        let params = crate::WorktreeCreateParams {
+            at: crate::RepoSelector { repo: Some("/r".into()), ..Default::default() },
+            name: Some("x".into()),
+            ..Default::default()
+        };
+        let env = BTreeMap::from([("PATH".into(), "/bin".into())]);
+        for env in [&env, &BTreeMap::new()] {
+            let sent = OutgoingRequest { id: 7, method: "worktree/create", params: &params, env };
+            let read = Frame::Request(Request {
+                id: 7,
+                method: "worktree/create".into(),
+                params: serde_json::to_value(&params).unwrap(),
+                env: env.clone(),
+            });
+            assert_eq!(Frame::decode(&sent.encode().unwrap()).unwrap(), read);
+        }
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub trait Method: 'static {
     const ACCESS: Access;
     /// Whether the client sends variables of its environment along.
     const NEEDS_ENV: bool;
-    type Params: Serialize + DeserializeOwned + JsonSchema + Send + 'static;
+    type Params: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static;
     type Answer: Serialize + DeserializeOwned + JsonSchema + Send + 'static;
 }
 

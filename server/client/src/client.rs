@@ -6,9 +6,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use podium_protocol::{
-    EventsSubscribeParams, Hello, Method, PROTOCOL_VERSION, Progress, SessionAttachParams, StopParams,
-    StopReason, Welcome, WireError, method_info, notify,
+    EventsSubscribe, EventsSubscribeParams, Hello, Method, OutgoingRequest, PROTOCOL_VERSION, Progress,
+    SessionAttach, SessionAttachParams, SessionStart, Stop, StopParams, StopReason, Welcome, WireError,
+    method_info, notify,
 };
+use serde::Serialize;
 use serde_json::Value;
 use tokio::net::UnixStream;
 use tokio::sync::{Mutex, mpsc, watch};
@@ -80,8 +82,7 @@ impl Client {
     /// # Errors
     /// What the daemon answers, or `unavailable` when the connection cannot be made or broke.
     pub async fn call<M: Method>(&self, params: M::Params) -> Result<M::Answer, WireError> {
-        let params = serde_json::to_value(params).map_err(|e| WireError::internal(e.to_string()))?;
-        decode(self.request(M::NAME, params, None).await?)
+        self.typed::<M>(params, None).await
     }
 
     /// Calls a method by its name, for code that only forwards.
@@ -101,15 +102,14 @@ impl Client {
         params: M::Params,
         mut on: impl FnMut(Progress) + Send,
     ) -> Result<M::Answer, WireError> {
-        let params = serde_json::to_value(params).map_err(|e| WireError::internal(e.to_string()))?;
         let (sender, mut receiver) = mpsc::unbounded_channel();
-        let call = self.request(M::NAME, params, Some(sender));
+        let call = self.typed::<M>(params, Some(sender));
         tokio::pin!(call);
         loop {
             tokio::select! {
                 biased;
                 Some(progress) = receiver.recv() => on(progress),
-                answer = &mut call => return decode(answer?),
+                answer = &mut call => return answer,
             }
         }
     }
@@ -174,52 +174,77 @@ impl Client {
         &self.inner.options
     }
 
+    /// A call whose parameters are of the method's own type.
+    async fn typed<M: Method>(
+        &self,
+        params: M::Params,
+        progress: Option<mpsc::UnboundedSender<Progress>>,
+    ) -> Result<M::Answer, WireError> {
+        let answer = if M::NAME == SessionStart::NAME {
+            let params = serde_json::to_value(params).map_err(|e| WireError::internal(e.to_string()))?;
+            self.request(M::NAME, params, progress).await?
+        } else {
+            self.exchange(M::NAME, &params, is_repeatable(M::NAME), progress).await?
+        };
+        decode(answer)
+    }
+
     async fn request(
         &self,
         method: &str,
         mut params: Value,
         progress: Option<mpsc::UnboundedSender<Progress>>,
     ) -> Result<Value, WireError> {
+        let repeatable = make_repeatable(method, &mut params);
+        self.exchange(method, &params, repeatable, progress).await
+    }
+
+    /// Sends a request and waits for its answer; once more over a new connection where it may be repeated.
+    async fn exchange(
+        &self,
+        method: &str,
+        params: &(impl Serialize + Sync),
+        repeatable: bool,
+        progress: Option<mpsc::UnboundedSender<Progress>>,
+    ) -> Result<Value, WireError> {
         let Some(info) = method_info(method) else { return Err(WireError::unknown_method(method)) };
         let env = if info.needs_env { self.env() } else { BTreeMap::new() };
-        let repeatable = make_repeatable(method, &mut params);
-        let connection = self.connection().await?;
-        match connection.call(method, params.clone(), env.clone(), progress.clone()).await {
-            Ok(value) => return Ok(value),
-            Err(CallError::Answered(error)) => return Err(error),
-            Err(CallError::Broken) if !repeatable => return Err(lost(method)),
-            Err(CallError::Broken) => {}
+        let encode = |id| OutgoingRequest { id, method, params, env: &env }.encode();
+        for _ in 0..if repeatable { 2 } else { 1 } {
+            let connection = self.connection().await?;
+            match connection.call(&encode, progress.clone()).await {
+                Ok(value) => return Ok(value),
+                Err(CallError::Answered(error)) => return Err(error),
+                Err(CallError::Broken) => {}
+            }
         }
-        let connection = self.connection().await?;
-        match connection.call(method, params, env, progress).await {
-            Ok(value) => Ok(value),
-            Err(CallError::Answered(error)) => Err(error),
-            Err(CallError::Broken) => Err(lost(method)),
-        }
+        Err(lost(method))
     }
 
     pub(crate) async fn open_session(
         &self,
         params: &SessionAttachParams,
     ) -> Result<(Value, Arc<Connection>, mpsc::Receiver<podium_protocol::Notify>), WireError> {
-        self.open_stream("session/attach", serde_json::to_value(params).unwrap_or_default()).await
+        self.open_stream(SessionAttach::NAME, params).await
     }
 
     pub(crate) async fn open_events(
         &self,
         params: &EventsSubscribeParams,
     ) -> Result<(Value, Arc<Connection>, mpsc::Receiver<podium_protocol::Notify>), WireError> {
-        self.open_stream("events/subscribe", serde_json::to_value(params).unwrap_or_default()).await
+        self.open_stream(EventsSubscribe::NAME, params).await
     }
 
     async fn open_stream(
         &self,
         method: &str,
-        params: Value,
+        params: &(impl Serialize + Sync),
     ) -> Result<(Value, Arc<Connection>, mpsc::Receiver<podium_protocol::Notify>), WireError> {
+        let env = BTreeMap::new();
+        let encode = |id| OutgoingRequest { id, method, params, env: &env }.encode();
         for _ in 0..2 {
             let connection = self.connection().await?;
-            match connection.open_stream(method, params.clone()).await {
+            match connection.open_stream(&encode).await {
                 Ok((answer, receiver)) => return Ok((answer, connection, receiver)),
                 Err(CallError::Answered(error)) => return Err(error),
                 Err(CallError::Broken) => {}
@@ -280,8 +305,9 @@ impl Client {
         }
         let old = connection.welcome.pid;
         tracing::info!(old, version = connection.welcome.version, "replacing an older daemon");
-        let stop = serde_json::to_value(StopParams { reason: StopReason::Replace }).unwrap_or_default();
-        let _ = connection.call("stop", stop, BTreeMap::new(), None).await;
+        let (params, env) = (StopParams { reason: StopReason::Replace }, BTreeMap::new());
+        let stop = |id| OutgoingRequest { id, method: Stop::NAME, params: &params, env: &env }.encode();
+        let _ = connection.call(&stop, None).await;
         let mut closed = connection.closed();
         let _ = tokio::time::timeout(DRAIN_TIMEOUT, closed.wait_for(|c| *c != Closed::No)).await;
         drop(connection);
@@ -351,13 +377,18 @@ fn read_token(path: &std::path::Path) -> Result<String, WireError> {
 /// Whether a request may be sent a second time when its connection broke before the answer. A start gets an id, so
 /// that the second one finds the session of the first.
 fn make_repeatable(method: &str, params: &mut Value) -> bool {
-    if method == "session/start" && params["continue"] != true {
+    if method == SessionStart::NAME && params["continue"] != true {
         if params["sessionId"].is_null() && params.is_object() {
             params["sessionId"] = Value::String(uuid::Uuid::now_v7().to_string());
             params["retry"] = Value::Bool(true);
         }
         return true;
     }
+    is_repeatable(method)
+}
+
+/// Whether asking twice does no more than asking once.
+fn is_repeatable(method: &str) -> bool {
     !matches!(
         method,
         "worktree/remove"

@@ -1,6 +1,6 @@
 //! One live connection: a task that reads, a task that writes, and the table of who waits for what.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,8 +9,8 @@ use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt as _, StreamExt as _};
 use podium_protocol::{
-    DaemonStopping, Frame, Hello, MAX_FRAME, Notify, Outcome, PROTOCOL_VERSION, Progress, Request,
-    StopReason, Welcome, WireError, notify,
+    DaemonStopping, Frame, FrameError, Hello, MAX_FRAME, Notify, Outcome, OutgoingRequest, PROTOCOL_VERSION,
+    Progress, StopReason, Welcome, WireError, notify,
 };
 use serde_json::Value;
 use tokio::net::UnixStream;
@@ -37,7 +37,7 @@ pub(crate) enum Closed {
 
 pub(crate) struct Connection {
     pub(crate) welcome: Welcome,
-    outgoing: mpsc::Sender<Frame>,
+    outgoing: mpsc::Sender<Bytes>,
     waiting: Arc<Mutex<Waiting>>,
     closed: watch::Receiver<Closed>,
     next_id: AtomicU64,
@@ -63,6 +63,9 @@ pub(crate) enum OpenError {
     /// A daemon that was just killed: its socket still took the connection.
     Gone,
 }
+
+/// Makes the frame of a request of this id.
+pub(crate) type EncodeRequest<'a> = &'a (dyn Fn(u64) -> Result<Vec<u8>, FrameError> + Sync);
 
 /// A call failed: by the daemon's answer, or because the connection broke before one came.
 pub(crate) enum CallError {
@@ -96,37 +99,36 @@ impl Connection {
         *self.closed.borrow() == Closed::No
     }
 
-    /// Sends a request and waits for its answer. Dropping the future tells the daemon to stop.
+    /// Sends the request that `encode` makes of an id and waits for its answer. Dropping the future tells the daemon
+    /// to stop.
     pub(crate) async fn call(
         &self,
-        method: &str,
-        params: Value,
-        env: std::collections::BTreeMap<String, String>,
+        encode: EncodeRequest<'_>,
         progress: Option<mpsc::UnboundedSender<Progress>>,
     ) -> Result<Value, CallError> {
-        self.send(method, params, env, progress, None).await
+        self.send(encode, progress, None).await
     }
 
     /// As [`Connection::call`], for a method that opens a subscription.
     pub(crate) async fn open_stream(
         &self,
-        method: &str,
-        params: Value,
+        encode: EncodeRequest<'_>,
     ) -> Result<(Value, mpsc::Receiver<Notify>), CallError> {
         let (sender, receiver) = mpsc::channel(SUBSCRIPTION_BACKLOG);
-        let answer = self.send(method, params, Default::default(), None, Some(sender)).await?;
+        let answer = self.send(encode, None, Some(sender)).await?;
         Ok((answer, receiver))
     }
 
     async fn send(
         &self,
-        method: &str,
-        params: Value,
-        env: std::collections::BTreeMap<String, String>,
+        encode: EncodeRequest<'_>,
         progress: Option<mpsc::UnboundedSender<Progress>>,
         stream: Option<mpsc::Sender<Notify>>,
     ) -> Result<Value, CallError> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let request = encode(id).map_err(|error| {
+            CallError::Answered(WireError::user(format!("the request cannot be sent: {error}")))
+        })?;
         let (reply, answer) = oneshot::channel();
         {
             let mut waiting = lock(&self.waiting);
@@ -136,8 +138,7 @@ impl Connection {
             waiting.calls.insert(id, Call { reply, progress, stream });
         }
         let guard = CancelOnDrop { connection: self, id, armed: true };
-        let request = Frame::Request(Request { id, method: method.to_owned(), params, env });
-        self.outgoing.send(request).await.map_err(|_| CallError::Broken)?;
+        self.outgoing.send(Bytes::from(request)).await.map_err(|_| CallError::Broken)?;
         let outcome = answer.await;
         guard.disarm();
         match outcome {
@@ -152,8 +153,16 @@ impl Connection {
         lock(&self.waiting).subscriptions.remove(&subscription);
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let params = serde_json::json!({ "subscription": subscription });
-        let request = Request { id, method: "unsubscribe".to_owned(), params, env: Default::default() };
-        let _ = self.outgoing.try_send(Frame::Request(request));
+        let env = BTreeMap::new();
+        let request = OutgoingRequest { id, method: "unsubscribe", params: &params, env: &env };
+        self.try_send(request.encode());
+    }
+
+    /// Sends what nobody waits for, while there is room.
+    fn try_send(&self, frame: Result<Vec<u8>, FrameError>) {
+        if let Ok(bytes) = frame {
+            let _ = self.outgoing.try_send(Bytes::from(bytes));
+        }
     }
 }
 
@@ -173,7 +182,7 @@ impl Drop for CancelOnDrop<'_> {
     fn drop(&mut self) {
         if self.armed {
             lock(&self.connection.waiting).calls.remove(&self.id);
-            let _ = self.connection.outgoing.try_send(Frame::Cancel(self.id));
+            self.connection.try_send(Frame::Cancel(self.id).encode());
         }
     }
 }
@@ -192,18 +201,13 @@ async fn handshake(wire: &mut Wire, hello: Hello) -> Result<Welcome, OpenError> 
     }
 }
 
-async fn write_frames(mut sink: SplitSink<Wire, Bytes>, mut queue: mpsc::Receiver<Frame>) {
+async fn write_frames(mut sink: SplitSink<Wire, Bytes>, mut queue: mpsc::Receiver<Bytes>) {
     while let Some(frame) = queue.recv().await {
         // Frames that wait already go out in one write.
         let mut next = Some(frame);
         while let Some(frame) = next {
-            match frame.encode() {
-                Ok(bytes) => {
-                    if sink.feed(Bytes::from(bytes)).await.is_err() {
-                        return;
-                    }
-                }
-                Err(error) => tracing::error!(%error, "a message could not be sent"),
+            if sink.feed(frame).await.is_err() {
+                return;
             }
             next = queue.try_recv().ok();
         }
