@@ -145,9 +145,10 @@ impl Spot<'_> {
         }
         let file = self.file();
         if first == last {
-            format!("line {} of `{file}`", first + 1)
+            format!("line {} of `{file}`", first.saturating_add(1))
         } else {
-            format!("lines {}-{} of `{file}`", first + 1, last + 1)
+            // Some editors select to the largest line there is.
+            format!("lines {}-{} of `{file}`", first.saturating_add(1), last.saturating_add(1))
         }
     }
 

@@ -1,13 +1,15 @@
 //! One connection: handshake, then requests in any order, answered as they finish.
 
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
 use podium_protocol::{
     Caller, DaemonStopping, Frame, Hello, MAX_FRAME, Outcome, PROTOCOL_VERSION, Request, Response, Welcome,
     WireError, notify,
@@ -131,15 +133,18 @@ async fn read_frames(daemon: &Arc<Daemon>, peer: &Arc<Peer>, mut source: SplitSt
     let running = Running::default();
     let mut ending = daemon.ending.subscribe();
     let mut told = false;
+    // Registered once, not anew with every frame.
+    let (end, gone) = (ended(&mut ending), peer.gone.cancelled());
+    tokio::pin!(end, gone);
     loop {
         let frame = tokio::select! {
             biased;
-            reason = ended(&mut ending), if !told => {
+            reason = &mut end, if !told => {
                 told = true;
-                                peer.notify_lossy(notify::DAEMON_STOPPING, &DaemonStopping { reason });
+                peer.notify_lossy(notify::DAEMON_STOPPING, &DaemonStopping { reason });
                 continue;
             }
-            () = peer.gone.cancelled() => return,
+            () = &mut gone => return,
             frame = source.next() => frame,
         };
         let bytes = match frame {
@@ -246,13 +251,13 @@ async fn write_frames(
         let mut next = Some(frame);
         while let Some(frame) = next {
             let bytes = encode(frame);
-            if !in_time(sink.feed(bytes)).await {
+            if !in_time(|cx| sink.poll_ready_unpin(cx)).await || sink.start_send_unpin(bytes).is_err() {
                 gone.cancel();
                 return;
             }
             next = queue.try_recv().ok();
         }
-        if !in_time(sink.flush()).await {
+        if !in_time(|cx| sink.poll_flush_unpin(cx)).await {
             gone.cancel();
             return;
         }
@@ -273,6 +278,11 @@ fn encode(frame: Frame) -> Bytes {
     Bytes::from(bytes.unwrap_or_default())
 }
 
-async fn in_time(write: impl Future<Output = Result<(), std::io::Error>>) -> bool {
-    matches!(tokio::time::timeout(WRITE_TIMEOUT, write).await, Ok(Ok(())))
+/// False for a broken connection, and for a client that takes nothing for too long. While there is room, no timer is
+/// made: the usual way of a small answer.
+async fn in_time(mut poll: impl FnMut(&mut Context<'_>) -> Poll<Result<(), std::io::Error>>) -> bool {
+    if let Some(done) = poll_fn(&mut poll).now_or_never() {
+        return done.is_ok();
+    }
+    matches!(tokio::time::timeout(WRITE_TIMEOUT, poll_fn(poll)).await, Ok(Ok(())))
 }

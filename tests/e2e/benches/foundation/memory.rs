@@ -46,6 +46,14 @@ pub(crate) fn measure(_: Effort) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
+/// Memory that no file backs, in MB.
+fn own(pid: u32) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+    let kib = line.and_then(|rest| rest.split_whitespace().next()?.parse::<f64>().ok());
+    kib.map_or(f64::NAN, |kib| kib * 1024.0 / 1e6)
+}
+
 #[expect(clippy::cast_precision_loss, reason = "some megabytes")]
 fn megabytes(pid: u32) -> Figure {
     Figure::of(process::resident_bytes(pid) as f64 / 1e6, "MB", 1)

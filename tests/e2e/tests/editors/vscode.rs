@@ -15,6 +15,10 @@ fn vscode_does_the_main_job() {
     let vsix = packaged(&node);
     let environment = TestEnvironment::with_model();
     let repo = environment.repo();
+    // Short: the document of a session about it stays on one screen.
+    repo.write("hello.txt", "Hello, lighthouse.\n");
+    repo.commit("hello");
+    repo.git(["push", "-q"]);
     let options = environment.root().join("options.json");
     let given = json!({
         "codeServerEntry": tools.get("code_server_entry"),
@@ -25,7 +29,7 @@ fn vscode_does_the_main_job() {
         "workspace": repo.path(),
         "env": variables(&environment, &node),
         "screenshotDir": screenshots(),
-        "file": "d0/f0.txt",
+        "file": "hello.txt",
         // Long enough to be killed in mid-answer.
         "prompt": "Write a long story about a lighthouse and the sea",
         "killDaemon": true,
