@@ -47,6 +47,8 @@ pub struct Prepared {
     pub artifact: Artifact,
     /// Whether the same content was there already.
     pub duplicate: bool,
+    /// Time of the artifact, milliseconds.
+    at: i64,
 }
 
 impl Prepared {
@@ -55,7 +57,7 @@ impl Prepared {
     /// # Errors
     /// When the database refuses.
     pub fn record(&self, tx: &Tx<'_>) -> Result<(), podium_store::StoreError> {
-        rows::insert(tx, &self.artifact)?;
+        rows::insert(tx, &self.artifact, self.at)?;
         let data = json!({
             "id": self.artifact.id,
             "title": self.artifact.title,
@@ -113,6 +115,7 @@ impl Artifacts {
         let blobs = self.blobs.clone();
         blocking(move || {
             let (hash, duplicate) = blobs.put(&new.content)?;
+            let at = podium_store::now_ms();
             let artifact = Artifact {
                 id: uuid::Uuid::now_v7().to_string(),
                 hash,
@@ -122,9 +125,9 @@ impl Artifacts {
                 bytes: new.content.len() as u64,
                 session: new.session,
                 worktree: new.worktree,
-                created_at: podium_store::rfc3339(podium_store::now_ms()),
+                created_at: podium_store::rfc3339(at),
             };
-            Ok(Prepared { artifact, duplicate })
+            Ok(Prepared { artifact, duplicate, at })
         })
         .await
     }

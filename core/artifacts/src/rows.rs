@@ -10,7 +10,7 @@ use crate::ArtifactError;
 const SHORTEST_ID: usize = 8;
 const COLUMNS: &str = "id, hash, title, kind, media_type, bytes, session, worktree, created_at";
 
-pub(crate) fn insert(tx: &Tx<'_>, artifact: &Artifact) -> Result<(), StoreError> {
+pub(crate) fn insert(tx: &Tx<'_>, artifact: &Artifact, at: i64) -> Result<(), StoreError> {
     tx.execute(
         "INSERT INTO artifacts (id, hash, title, kind, media_type, bytes, session, worktree, created_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
@@ -23,7 +23,7 @@ pub(crate) fn insert(tx: &Tx<'_>, artifact: &Artifact) -> Result<(), StoreError>
             artifact.bytes,
             artifact.session,
             artifact.worktree,
-            tx.now,
+            at,
         ],
     )?;
     Ok(())
