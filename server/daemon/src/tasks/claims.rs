@@ -3,13 +3,18 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use podium_watch::{TreeOptions, Watcher};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::state::Daemon;
 
 const PAGE: usize = 100;
+/// A change of claims is followed so much later: a claim that comes and goes costs no watcher, whose making would be
+/// in the way of the next claim. A fraction of the shortest heartbeat.
+const SETTLE: Duration = Duration::from_millis(500);
 
 pub(crate) async fn run(daemon: Arc<Daemon>) {
     let types: Vec<String> =
@@ -20,22 +25,38 @@ pub(crate) async fn run(daemon: Arc<Daemon>) {
     let mut from = *head.borrow_and_update();
     let mut trees = Trees { daemon: Arc::clone(&daemon), watcher: Watcher::new(), watched: HashMap::new() };
     trees.follow().await;
+    let mut due: Option<Instant> = None;
     loop {
         let Ok(page) = daemon.store.events(from, types.clone(), PAGE).await else { return };
-        let mut claims_changed = false;
         for event in page.events {
             match event.data["id"].as_str() {
                 Some(session) if event.kind == "session.ended" => session_ended(&daemon, session).await,
-                _ => claims_changed = true,
+                _ => {
+                    due.get_or_insert_with(|| Instant::now() + SETTLE);
+                }
             }
         }
-        if claims_changed {
-            trees.follow().await;
-        }
         from = page.scanned_to;
-        if page.at_end && head.wait_for(|head| *head > from).await.is_err() {
+        if !page.at_end {
+            continue;
+        }
+        let more = tokio::select! {
+            more = head.wait_for(|head| *head > from) => more.is_ok(),
+            () = until(due) => true,
+        };
+        if !more {
             return;
         }
+        if due.take_if(|due| *due <= Instant::now()).is_some() {
+            trees.follow().await;
+        }
+    }
+}
+
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
     }
 }
 
