@@ -40,7 +40,11 @@ pub(crate) fn measure(_: Effort) -> Result<Vec<Row>> {
             .note("one repository, one editor, no model loaded; MB of 10^6 bytes, VmRSS"),
         Row::new("language server, idle", megabytes(editor.pid()))
             .peer("bare tokio server", bare)
-            .at_most(15.0),
+            .at_most(15.0)
+            .note(format!(
+                "{:.1} MB of it are its own; the rest are pages of the program, shared with the daemon",
+                own(editor.pid())
+            )),
     ];
     editor.leave()?;
     Ok(rows)
