@@ -70,9 +70,16 @@ impl Home {
         &self.models
     }
 
+    /// Folder of the database alone: it changes all the time, and whoever watches the configuration file is woken by
+    /// every change beside that.
+    #[must_use]
+    pub fn store(&self) -> PathBuf {
+        self.root.join("store")
+    }
+
     #[must_use]
     pub fn database(&self) -> PathBuf {
-        self.root.join("podium.db")
+        self.store().join("podium.db")
     }
 
     /// Held locked by the daemon as long as it lives.

@@ -19,7 +19,7 @@ pub enum HomeError {
 
 /// Makes the folders of a home, for this user alone.
 pub(crate) fn prepare(home: &Home) -> Result<(), HomeError> {
-    for path in [home.root().to_owned(), home.run(), home.capability_sockets(), home.logs()] {
+    for path in [home.root().to_owned(), home.store(), home.run(), home.capability_sockets(), home.logs()] {
         private_folder(&path)?;
     }
     Ok(())

@@ -52,7 +52,7 @@ fn without_a_daemon_status_is_unavailable_and_stop_has_nothing_to_do() {
     assert_eq!((code, &object["error"]["kind"]), (5, &json!("unavailable")));
     let (code, object) = bed.json(&["podium", "daemon", "stop", "--json"]);
     assert_eq!((code, &object["data"]["pid"]), (0, &json!(null)));
-    assert!(!bed.path("p/podium.db").exists(), "neither starts a daemon");
+    assert!(!bed.path("p/store/podium.db").exists(), "neither starts a daemon");
 }
 
 #[test]

@@ -152,7 +152,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let home = Home::new(dir.path().join("p"), dir.path().join("m"));
         assert!(check_deletable(&home).is_err(), "not there");
-        std::fs::create_dir(home.root()).unwrap();
+        std::fs::create_dir_all(home.store()).unwrap();
         assert!(check_deletable(&home).is_err(), "empty");
         std::fs::write(home.token_file(), "t").unwrap();
         std::fs::write(home.database(), "d").unwrap();
