@@ -16,6 +16,7 @@ mod ipc;
 mod machine;
 mod memory;
 mod model;
+mod pin;
 mod raw;
 mod report;
 mod request;

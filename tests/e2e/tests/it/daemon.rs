@@ -150,8 +150,9 @@ fn foreign_files_in_its_home_are_left_alone() {
     let root = environment.home().root();
     fs::create_dir_all(root.join("artifacts/odd")).unwrap();
     fs::create_dir_all(root.join("logs")).unwrap();
+    fs::create_dir_all(root.join("store")).unwrap();
     let foreign =
-        ["notes.txt", "artifacts/odd/x", "logs/other.log", "podium.db.old"].map(|name| root.join(name));
+        ["notes.txt", "artifacts/odd/x", "logs/other.log", "store/podium.db.old"].map(|name| root.join(name));
     for file in &foreign {
         fs::write(file, "mine").unwrap();
     }
