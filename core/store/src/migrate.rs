@@ -8,7 +8,14 @@ use rusqlite_migration::{M, Migrations};
 use crate::StoreError;
 use crate::error::code;
 
-const STEPS: &[M<'static>] = &[M::up(include_str!("../migrations/0001_foundation.sql"))];
+const STEPS: &[M<'static>] = &[
+    M::up(include_str!("../migrations/0001_foundation.sql")),
+    M::up(include_str!("../migrations/0002_spares.sql")),
+    M::up(include_str!("../migrations/0003_observe.sql")),
+    M::up(include_str!("../migrations/0004_sync.sql")),
+    M::up(include_str!("../migrations/0005_radar.sql")),
+    M::up(include_str!("../migrations/0006_reviews.sql")),
+];
 
 /// Number of the newest schema.
 pub(crate) const NEWEST: usize = STEPS.len();

@@ -16,6 +16,7 @@ use crate::error::{Error, Result, blocking, to_its_end};
 use crate::layout::Plan;
 use crate::removal::Step;
 use crate::rows::WorktreeRow;
+use crate::seen::What;
 use crate::service::{RepoHandle, Worktrees, after, new_id};
 use crate::settings::Caller;
 use crate::{paths, reconcile, trunk};
@@ -210,6 +211,7 @@ impl Worktrees {
         by: Option<String>,
     ) -> Result<WorktreeRow> {
         let handle = handle.clone();
+        let repo = handle.row.id.clone();
         let finish = move |tx: &Tx<'_>| -> Result<WorktreeRow> {
             tx.execute("DELETE FROM creations WHERE id = ?1", [&creation.id])?;
             let row = WorktreeRow {
@@ -231,7 +233,9 @@ impl Worktrees {
             handle.changed();
             Ok(row)
         };
-        self.inner.store.write(Durability::Power, finish).await
+        let row = self.inner.store.write(Durability::Power, finish).await;
+        self.announce(&repo, What::Set);
+        row
     }
 
     pub(crate) async fn give_up(&self, handle: &Arc<RepoHandle>, creation: &Creation) -> Result<()> {

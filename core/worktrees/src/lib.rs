@@ -21,6 +21,7 @@ mod recover;
 mod removal;
 mod repos;
 mod rows;
+mod seen;
 mod select;
 mod service;
 mod settings;
@@ -29,6 +30,7 @@ mod trunk;
 mod view;
 
 pub use removal::Step;
+pub use seen::{Seen, What};
 pub use select::Resolved;
 pub use service::Worktrees;
 pub use settings::{AgentCaller, Caller, Clock, SessionAlive, Settings, StopAfter};

@@ -15,6 +15,7 @@ use crate::claim::{Queues, Watches};
 use crate::error::{Error, Result, blocking};
 use crate::gates::Gates;
 use crate::rows::RepoRow;
+use crate::seen::Announcer;
 use crate::settings::{Caller, Settings};
 
 /// Different PATHs of clients that are remembered.
@@ -42,6 +43,7 @@ pub(crate) struct Inner {
     pub(crate) looks: Semaphore,
     /// When a claim's heartbeat was last written because of a change in its tree.
     pub(crate) touched: Mutex<HashMap<String, i64>>,
+    pub(crate) seen: Announcer,
 }
 
 /// An open repository.
@@ -98,6 +100,7 @@ impl Worktrees {
                 busy: Mutex::default(),
                 looks: Semaphore::new(parallel),
                 touched: Mutex::default(),
+                seen: Announcer::default(),
             }),
         }
     }

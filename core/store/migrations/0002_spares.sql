@@ -1,0 +1,1 @@
+-- Ready spares, ports and database names of worktrees, hooks that were approved.

@@ -1,0 +1,1 @@
+-- What is known of each worktree without looking at its tree.

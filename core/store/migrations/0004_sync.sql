@@ -1,0 +1,1 @@
+-- Links of synchronised files, and what they replaced.
