@@ -25,6 +25,7 @@ pub mod parse;
 mod process;
 mod queue;
 mod redact;
+mod reflog;
 mod repo;
 mod snapshot;
 mod trunk;
@@ -47,6 +48,7 @@ pub use name::{MAX_NAME_BYTES, NameError, NameNote, ValidName, validate_name, va
 pub use oid::{InvalidOid, ObjectFormat, Oid};
 pub use queue::RepoLock;
 pub use redact::redact_urls;
+pub use reflog::{HeadLog, HeadMove};
 pub use repo::{RefFormat, Repo};
 pub use snapshot::{Snapshot, SnapshotScope};
 pub use trunk::{Trunk, TrunkSource};

@@ -79,11 +79,12 @@ struct Content {
     batch: Batch,
     mode: Mode,
     closed: bool,
+    revision: u64,
 }
 
 impl Mailbox {
     pub(crate) fn new() -> Self {
-        let content = Content { batch: Batch::default(), mode: Mode::Native, closed: false };
+        let content = Content { batch: Batch::default(), mode: Mode::Native, closed: false, revision: 0 };
         Self { content: Mutex::new(content), arrived: Notify::new() }
     }
 
@@ -98,6 +99,11 @@ impl Mailbox {
             }
         }
         self.arrived.notify_one();
+    }
+
+    /// Something is about to be told.
+    pub(crate) fn raise(&self) {
+        self.content().revision += 1;
     }
 
     pub(crate) fn set_mode(&self, mode: Mode) {
@@ -145,14 +151,33 @@ impl Changes {
         }
     }
 
+    /// A number for what was noticed so far, that outlives the borrow of this.
+    pub fn revision(&self) -> Revision {
+        Revision(Arc::clone(&self.mailbox))
+    }
+
     /// How changes are noticed now; it can turn from native to polling while the watch lives (a `Rescan` is told then).
     pub fn mode(&self) -> Mode {
         self.mailbox.content().mode.clone()
     }
 }
 
+/// How much a watch has noticed: what was read from disk under one number is still true under the same number. It
+/// rises as soon as something is noticed, before that is told.
+#[derive(Debug, Clone)]
+pub struct Revision(Arc<Mailbox>);
+
+impl Revision {
+    /// `None` while a change can go unnoticed for long: the watch ended, or it polls.
+    pub fn get(&self) -> Option<u64> {
+        let content = self.0.content();
+        (!content.closed && content.mode == Mode::Native).then_some(content.revision)
+    }
+}
+
 impl Drop for Changes {
     fn drop(&mut self) {
+        self.mailbox.close();
         // A service that ended has forgotten this watch.
         let _ = self.inbox.command(Command::Unsubscribe(self.id));
     }

@@ -9,6 +9,8 @@ use std::time::Instant;
 use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind, RemoveKind, RenameMode};
 use notify::{Event, EventKind};
 
+use tokio::sync::oneshot;
+
 use crate::changes::Mailbox;
 use crate::error::WatchError;
 use crate::files::FileSet;
@@ -57,6 +59,8 @@ pub(crate) struct Subscribe {
 pub(crate) enum Command {
     Subscribe(Box<Subscribe>),
     Unsubscribe(u64),
+    /// Answered once everything that happened before is taken in; dropped when that cannot be told.
+    Fence(oneshot::Sender<()>),
 }
 
 #[derive(Debug, Default)]

@@ -3,6 +3,7 @@
 mod backend;
 mod changes;
 mod error;
+mod fence;
 mod files;
 mod filter;
 mod inbox;
@@ -12,7 +13,7 @@ mod snapshot;
 mod tree;
 mod watcher;
 
-pub use changes::{Change, Changes};
+pub use changes::{Change, Changes, Revision};
 pub use error::WatchError;
 pub use options::{Mode, TreeOptions};
 pub use watcher::Watcher;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::backend::Backend;
 use crate::changes::{Batch, Mailbox};
+use crate::fence::Fences;
 use crate::inbox::{Command, Inbox, OsEvent, Source, Subscribe};
 use crate::options::Mode;
 use crate::tree::{Tree, TreeKey};
@@ -55,11 +56,12 @@ pub(crate) struct Service {
     backend: Backend,
     trees: HashMap<Arc<TreeKey>, Tree>,
     subscriptions: HashMap<u64, Subscription>,
+    fences: Fences,
 }
 
 impl Service {
-    pub(crate) fn new(inbox: Arc<Inbox>, backend: Backend) -> Self {
-        Self { inbox, backend, trees: HashMap::new(), subscriptions: HashMap::new() }
+    pub(crate) fn new(inbox: Arc<Inbox>, backend: Backend, fences: Fences) -> Self {
+        Self { inbox, backend, trees: HashMap::new(), subscriptions: HashMap::new(), fences }
     }
 
     /// Runs until nobody watches anything.
@@ -69,8 +71,10 @@ impl Service {
             if arrived.overflow {
                 tracing::debug!("events were lost; everything is looked at again");
                 self.resync();
+                self.fences.pass_all();
             } else {
                 self.events(&arrived.events);
+                self.fences.pass(&arrived.events);
             }
             // Callers are answered only once the watch stands, so an answered caller misses nothing from here on.
             for command in arrived.commands {
@@ -179,6 +183,7 @@ impl Service {
         match command {
             Command::Subscribe(request) => self.subscribe(*request),
             Command::Unsubscribe(id) => self.unsubscribe(id),
+            Command::Fence(reply) => self.fences.put(reply, &mut self.backend),
         }
     }
 
@@ -224,6 +229,7 @@ fn stage(subscription: &mut Subscription, batch: &Batch, tree: Option<(&Tree, Pa
     if batch.is_empty() {
         return;
     }
+    subscription.mailbox.raise();
     if batch.is_rescan() {
         subscription.staged.rescan();
     }

@@ -4,9 +4,12 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
+use tokio::sync::oneshot;
+
 use crate::backend::Backend;
 use crate::changes::{Changes, Mailbox};
 use crate::error::WatchError;
+use crate::fence::Fences;
 use crate::files::FileSet;
 use crate::filter;
 use crate::inbox::{Command, Inbox, Source, Subscribe};
@@ -35,9 +38,34 @@ impl Watcher {
     /// One that watches at most so many folders, and polls the trees that do not fit, so that others of the same user
     /// keep their share of the system's watches.
     pub fn with_max_folders(max_folders: usize) -> Self {
+        Self::build(max_folders, None)
+    }
+
+    /// One that can tell when it has caught up ([`Watcher::caught_up`]), by files that it makes and deletes in a
+    /// folder of its own. The folder is made when it is needed.
+    pub fn with_fences(max_folders: usize, folder: PathBuf) -> Self {
+        Self::build(max_folders, Some(folder))
+    }
+
+    fn build(max_folders: usize, fences: Option<PathBuf>) -> Self {
         let folders = Arc::new(AtomicUsize::new(0));
-        let shared = Shared { running: Mutex::new(None), next_id: AtomicU64::new(0), folders, max_folders };
+        let (running, next_id) = (Mutex::new(None), AtomicU64::new(0));
+        let shared = Shared { running, next_id, folders, max_folders, fences };
         Self { shared: Arc::new(shared) }
+    }
+
+    /// Waits until everything that happened on disk before this call is noticed by every native watch: the system
+    /// tells of all folders in one order, so once it tells of a file made now, it has told of all before. `false`
+    /// when that cannot be known: no folder for such files, nobody watches anything, or it took longer than `limit`.
+    pub async fn caught_up(&self, limit: Duration) -> bool {
+        let Some(inbox) = self.shared.running().clone().filter(|_| self.shared.fences.is_some()) else {
+            return false;
+        };
+        let (reply, answer) = oneshot::channel();
+        if inbox.command(Command::Fence(reply)).is_err() {
+            return false;
+        }
+        matches!(tokio::time::timeout(limit, answer).await, Ok(Ok(())))
     }
 
     /// Watches single files, which need not exist, nor the folders they lie in. Files that are symbolic links are
@@ -99,6 +127,7 @@ pub(crate) struct Shared {
     next_id: AtomicU64,
     folders: Arc<AtomicUsize>,
     max_folders: usize,
+    fences: Option<PathBuf>,
 }
 
 impl Shared {
@@ -122,7 +151,7 @@ impl Shared {
         let inbox = Arc::new(Inbox::default());
         let end = End(Arc::clone(&inbox));
         let backend = Backend::new(Arc::clone(&inbox), self.max_folders, Arc::clone(&self.folders));
-        let service = Service::new(Arc::clone(&inbox), backend);
+        let service = Service::new(Arc::clone(&inbox), backend, Fences::new(self.fences.clone()));
         let shared = Arc::clone(self);
         let body = move || {
             let _end = end;

@@ -15,6 +15,7 @@ mod error;
 mod gates;
 mod health;
 mod layout;
+mod observe;
 mod paths;
 mod reconcile;
 mod recover;

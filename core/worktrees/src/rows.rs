@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use podium_process::ProcessIdentity;
 use podium_store::rusqlite::{self, Connection, OptionalExtension, Row, params};
 
-use crate::paths;
+use crate::error::Result;
+use crate::{observe, paths};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RepoRow {
@@ -144,7 +145,7 @@ impl WorktreeRow {
         Self::many(conn, "WHERE session = ?1 AND agent_id IS NOT NULL", [session])
     }
 
-    pub(crate) fn insert(&self, conn: &Connection) -> rusqlite::Result<()> {
+    pub(crate) fn insert(&self, conn: &Connection) -> Result<()> {
         let sql = "INSERT INTO worktrees
             (id, repo, name, path, admin_dir, kind, is_main, pr, branch, created_at)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
@@ -161,7 +162,7 @@ impl WorktreeRow {
             self.branch,
             self.created_at
         ])?;
-        Ok(())
+        observe::baseline(conn, self)
     }
 
     pub(crate) fn subject(&self) -> String {

@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 use crate::claim::{Queues, Watches};
 use crate::error::{Error, Result, blocking};
 use crate::gates::Gates;
+use crate::observe::Observer;
 use crate::rows::RepoRow;
 use crate::seen::Announcer;
 use crate::settings::{Caller, Settings};
@@ -44,6 +45,7 @@ pub(crate) struct Inner {
     /// When a claim's heartbeat was last written because of a change in its tree.
     pub(crate) touched: Mutex<HashMap<String, i64>>,
     pub(crate) seen: Announcer,
+    pub(crate) observer: Observer,
 }
 
 /// An open repository.
@@ -87,11 +89,13 @@ impl Worktrees {
     #[must_use]
     pub fn open(store: Store, config: Arc<Live>, settings: Settings) -> Self {
         let parallel = std::thread::available_parallelism().map_or(2, std::num::NonZero::get).clamp(2, 16);
+        let observer = Observer::new(settings.home.clone());
         Self {
             inner: Arc::new(Inner {
                 store,
                 config,
                 settings,
+                observer,
                 gits: Mutex::default(),
                 repos: Mutex::default(),
                 gates: Gates::default(),
@@ -133,8 +137,14 @@ impl Worktrees {
         Ok(git)
     }
 
-    /// The open repository. The first time git is asked about it.
+    /// The open repository that somebody asks for.
     pub(crate) async fn handle(&self, row: &RepoRow) -> Result<Arc<RepoHandle>> {
+        self.inner.observer.used(&row.id);
+        self.open_repo(row).await
+    }
+
+    /// The open repository. The first time git is asked about it.
+    pub(crate) async fn open_repo(&self, row: &RepoRow) -> Result<Arc<RepoHandle>> {
         if let Some(handle) = lock(&self.inner.repos).get(&row.id).filter(|handle| handle.row == *row) {
             return Ok(handle.clone());
         }
@@ -163,6 +173,7 @@ impl Worktrees {
 
     pub(crate) fn drop_handle(&self, repo: &str) {
         lock(&self.inner.repos).remove(repo);
+        self.inner.observer.forget(repo);
     }
 
     /// Looks at the project's settings again.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use podium_git::{Change, InProgress, Oid, Status, StatusEntry, Untracked, WorktreeLocation};
+use podium_git::{AheadBehind, Change, InProgress, Oid, Status, StatusEntry, Untracked, WorktreeLocation};
 use podium_protocol::{
     Alive, ChangedPath, ClaimInfo, CommitInfo, TreeStatus, WireError, Worktree, WorktreeList,
     WorktreeListParams, WorktreeLocateParams, WorktreeLocated, WorktreeState, WorktreeStatus,
@@ -25,10 +25,11 @@ const SUMMARY: usize = 200;
 
 /// What the disk said about one worktree.
 #[derive(Debug, Default)]
-struct Look {
-    status: Option<Status>,
-    tree: Option<TreeStatus>,
-    commit: Option<CommitInfo>,
+pub(crate) struct Look {
+    pub(crate) status: Option<Status>,
+    pub(crate) head: Option<Oid>,
+    pub(crate) tree: Option<TreeStatus>,
+    pub(crate) commit: Option<CommitInfo>,
 }
 
 impl Worktrees {
@@ -60,14 +61,36 @@ impl Worktrees {
     }
 
     async fn listed(&self, handle: &Arc<RepoHandle>) -> Result<Vec<Worktree>> {
+        let Some(known) = self.known(handle, true).await? else { return self.listed_afresh(handle).await };
+        let rows = self.rows_of(handle).await?;
+        let mut looks = Vec::with_capacity(rows.len());
+        for row in rows {
+            match self.kept_view(handle, &row, &known) {
+                Some(worktree) => looks.push(Ok(worktree)),
+                None => {
+                    let (this, handle, known) = (self.clone(), handle.clone(), known.clone());
+                    looks.push(Err(tokio::spawn(async move { this.looked_at(&handle, row, &known).await })));
+                }
+            }
+        }
+        let mut worktrees = Vec::with_capacity(looks.len());
+        for look in looks {
+            worktrees.push(match look {
+                Ok(worktree) => worktree,
+                Err(look) => look.await.map_err(|_| Error::Unfinished)??,
+            });
+        }
+        Ok(worktrees)
+    }
+
+    /// Without the watches.
+    async fn listed_afresh(&self, handle: &Arc<RepoHandle>) -> Result<Vec<Worktree>> {
         self.reconcile(handle).await?;
-        let repo = handle.row.id.clone();
-        let rows: Result<Vec<WorktreeRow>> =
-            self.inner.store.read(move |conn| Ok(WorktreeRow::of_repo(conn, &repo)?)).await;
+        let rows = self.rows_of(handle).await?;
         let asked = handle.clone();
         let tip = blocking(move || Ok(trunk::tip(&asked))).await?;
         let mut looks = Vec::new();
-        for row in rows? {
+        for row in rows {
             let (this, handle, tip) = (self.clone(), handle.clone(), tip.clone());
             looks.push(tokio::spawn(async move { this.view(&handle, row, tip).await }));
         }
@@ -76,6 +99,11 @@ impl Worktrees {
             worktrees.push(look.await.map_err(|_| Error::Unfinished)??.0);
         }
         Ok(worktrees)
+    }
+
+    async fn rows_of(&self, handle: &RepoHandle) -> Result<Vec<WorktreeRow>> {
+        let repo = handle.row.id.clone();
+        self.inner.store.read(move |conn| Ok(WorktreeRow::of_repo(conn, &repo)?)).await
     }
 
     /// One worktree with its changed paths.
@@ -162,7 +190,7 @@ impl Worktrees {
         self.view(handle, row, tip).await
     }
 
-    async fn view(
+    pub(crate) async fn view(
         &self,
         handle: &Arc<RepoHandle>,
         row: WorktreeRow,
@@ -179,7 +207,7 @@ impl Worktrees {
         .await
     }
 
-    fn shown(&self, repo: &RepoRow, row: &WorktreeRow, look: Look, missing: bool) -> Worktree {
+    pub(crate) fn shown(&self, repo: &RepoRow, row: &WorktreeRow, look: Look, missing: bool) -> Worktree {
         Worktree {
             id: row.id.clone(),
             repo: repo.to_ref(),
@@ -222,18 +250,15 @@ impl Worktrees {
 }
 
 /// The tree as it is now. What cannot be read is absent, with a line in the log.
-fn look(handle: &RepoHandle, row: &WorktreeRow, tip: Option<&Oid>) -> Look {
+pub(crate) fn look(handle: &RepoHandle, row: &WorktreeRow, tip: Option<&Oid>) -> Look {
     let at = location(row);
     let complain = |error: &podium_git::GitError| {
         tracing::warn!(%error, worktree = %row.path.display(), "a worktree cannot be read");
     };
     let status = handle.repo.status(&at, Untracked::Folded).inspect_err(complain).ok();
-    let head = handle.repo.head(&at).inspect_err(complain).ok();
-    let id = head.as_ref().and_then(|head| head.id());
-    let counts = match (id, tip) {
-        (Some(id), Some(tip)) => handle.repo.ahead_behind(id, tip).inspect_err(complain).unwrap_or_default(),
-        _ => Default::default(),
-    };
+    let head = handle.repo.head(&at).inspect_err(complain).ok().and_then(|head| head.id().cloned());
+    let id = head.as_ref();
+    let counts = distance(handle, id, tip);
     let tree = status.as_ref().map(|status| TreeStatus {
         staged: number(status.staged),
         modified: number(status.modified),
@@ -249,7 +274,22 @@ fn look(handle: &RepoHandle, row: &WorktreeRow, tip: Option<&Oid>) -> Look {
         summary: commit.summary.chars().take(SUMMARY).collect(),
         time: rfc3339(commit.time.saturating_mul(1_000)),
     });
-    Look { status, tree, commit }
+    Look { status, head, tree, commit }
+}
+
+/// An earlier look, counted against another trunk.
+pub(crate) fn look_again(handle: &RepoHandle, tip: Option<&Oid>, look: Look) -> Look {
+    let counts = distance(handle, look.head.as_ref(), tip);
+    let moved = |status| TreeStatus { ahead: number(counts.ahead), behind: number(counts.behind), ..status };
+    Look { tree: look.tree.map(moved), ..look }
+}
+
+fn distance(handle: &RepoHandle, head: Option<&Oid>, tip: Option<&Oid>) -> AheadBehind {
+    let (Some(head), Some(tip)) = (head, tip) else { return AheadBehind::default() };
+    handle.repo.ahead_behind(head, tip).unwrap_or_else(|error| {
+        tracing::warn!(%error, "commits cannot be counted");
+        AheadBehind::default()
+    })
 }
 
 pub(crate) fn location(row: &WorktreeRow) -> WorktreeLocation {

@@ -16,6 +16,8 @@ use podium_store::{Options, Store};
 use podium_worktrees::{AgentCaller, Caller, Settings, Step, Worktrees};
 
 pub(crate) const HOST: &str = "here";
+/// Far beyond what anything takes.
+pub(crate) const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 
 pub(crate) struct Bed {
     pub(crate) root: PathBuf,
@@ -85,6 +87,32 @@ impl Bed {
         at(&self.work)
     }
 
+    /// Watches the repositories until the test ends or the guard goes.
+    pub(crate) fn observe(&self) -> Observing {
+        let service = self.service.clone();
+        Observing(tokio::spawn(async move { service.observe().await }).abort_handle())
+    }
+
+    /// Waits until the log has so many events of a type, and gives them.
+    pub(crate) async fn events_come(&self, kind: &str, count: usize) -> Vec<Event> {
+        let mut head = self.store.watch_head();
+        let wait = async {
+            loop {
+                head.borrow_and_update();
+                let events = self.events(kind).await;
+                if events.len() >= count {
+                    return events;
+                }
+                head.changed().await.unwrap();
+            }
+        };
+        let found = tokio::time::timeout(PATIENCE, wait).await;
+        match found {
+            Ok(events) => events,
+            Err(_) => panic!("{count} of {kind}: {:#?}", self.events(kind).await),
+        }
+    }
+
     pub(crate) async fn create(&self, name: &str) -> WorktreeCreated {
         self.try_create(name).await.unwrap()
     }
@@ -143,6 +171,15 @@ impl Bed {
     /// Git's lock of a worktree in the clone's folder.
     pub(crate) fn lock_of(&self, name: &str) -> Option<String> {
         std::fs::read_to_string(self.work.join(".git/worktrees").join(name).join("locked")).ok()
+    }
+}
+
+/// Aborts the observer, as a SIGKILL would end it.
+pub(crate) struct Observing(tokio::task::AbortHandle);
+
+impl Drop for Observing {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

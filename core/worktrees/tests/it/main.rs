@@ -5,6 +5,7 @@ mod bed;
 mod claims;
 mod crashes;
 mod create;
+mod observing;
 mod outside;
 mod owners;
 mod removal;

@@ -3,5 +3,6 @@
 pub(crate) mod claims;
 pub(crate) mod config_reload;
 pub(crate) mod idle;
+pub(crate) mod observe;
 pub(crate) mod purge;
 pub(crate) mod signals;
