@@ -156,8 +156,8 @@ methods! {
     "artifact/list" ArtifactListMethod(ArtifactListParams) -> ArtifactList, Anyone, Command, env: false;
     /// An artifact with its content.
     "artifact/get" ArtifactGet(ArtifactGetParams) -> ArtifactContent, Anyone, Command, env: false;
-    /// Stores a text as an artifact.
-    "artifact/put" ArtifactPut(ArtifactPutParams) -> ArtifactStored, Anyone, Method, env: false;
+    /// Stores a text as an artifact; known secrets in it are redacted.
+    "artifact/put" ArtifactPut(ArtifactPutParams) -> ArtifactStored, Anyone, Method, env: true;
 
     /// Local models and their state.
     "model/list" ModelListMethod(ModelListParams) -> ModelList, Anyone, Command, env: false;

@@ -71,7 +71,9 @@ impl State {
         params: SessionAttachParams,
     ) -> Result<SessionAttached, WireError> {
         self.may_subscribe()?;
-        let stream = self.daemon.attach(&params.id, params.from_seq, false).await?;
+        // What this window started goes on after the daemon's restart, whichever of its followers is back first.
+        let resume = lock(&self.followed).values().any(|session| *session == params.id);
+        let stream = self.daemon.attach(&params.id, params.from_seq, resume).await?;
         let id = self.next_number();
         let answer = SessionAttached { subscription: id, ..stream.attached().clone() };
         self.open(id, forward_session(Arc::clone(self), id, params.id, stream));

@@ -1,10 +1,13 @@
 //! `artifact/*`.
 
+use std::path::PathBuf;
+
 use podium_artifacts::{MAX_TEXT, NewArtifact};
 use podium_protocol::{
     ArtifactContent, ArtifactGetParams, ArtifactHits, ArtifactList, ArtifactListParams, ArtifactPutParams,
     ArtifactSearchParams, ArtifactStored, WireError,
 };
+use podium_secrets::Redactor;
 
 use crate::call::Call;
 
@@ -36,14 +39,27 @@ pub(crate) async fn put(call: Call, params: ArtifactPutParams) -> Result<Artifac
         Some((session, _)) => Some(session.to_owned()),
         None => params.session,
     };
+    let redactor = redactor(&call, session.as_deref()).await;
     let new = NewArtifact {
-        title: params.title,
+        title: redactor.redact(&params.title),
         kind: params.kind,
         media_type: params.media_type.unwrap_or_else(|| "text/plain".to_owned()),
-        content: params.text.into_bytes(),
+        content: redactor.redact(&params.text).into_bytes(),
         session,
         worktree: params.worktree,
     };
     let stored = call.daemon.artifacts.put(new).await?;
     Ok(ArtifactStored { artifact: stored.artifact, duplicate: stored.duplicate })
+}
+
+/// Knows the secrets of the caller's variables and of the session's worktree, whose files it reads.
+async fn redactor(call: &Call, session: Option<&str>) -> Redactor {
+    let info = match session {
+        Some(session) => call.daemon.sessions.info(session).await.ok(),
+        None => None,
+    };
+    let worktree = info.and_then(|info| info.worktree_path).map(PathBuf::from);
+    let env = call.env.clone();
+    let build = move || Redactor::for_session(&env, worktree.as_deref());
+    tokio::task::spawn_blocking(build).await.unwrap_or_default()
 }

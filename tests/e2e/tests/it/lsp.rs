@@ -249,6 +249,22 @@ fn a_symbol_query_with_a_hash_finds_artifacts() {
 }
 
 #[test]
+fn a_stored_text_has_its_secrets_redacted() {
+    let environment = TestEnvironment::new();
+    let repo = environment.repo();
+    let mut client = environment.lsp(&repo).capabilities(Capabilities::vscode()).start();
+    let secret = format!("ghp_{}", "a1B2c3D4e5F6".repeat(3));
+    let text = format!("log in with {secret} and go on");
+    let stored =
+        client.request("podium/artifact/put", json!({"title": "A log", "kind": "log", "text": text}));
+    let content = client.request("podium/artifact/get", json!({"id": stored["id"]}));
+    let shown = content["text"].as_str().unwrap();
+    assert!(shown.starts_with("log in with [redacted:") && shown.ends_with(" and go on"), "{shown}");
+    assert!(!fs::read_to_string(content["path"].as_str().unwrap()).unwrap().contains(&secret));
+    client.shutdown();
+}
+
+#[test]
 fn custom_notifications_go_only_to_clients_that_know_them() {
     let environment = TestEnvironment::new();
     let (repo, path) = claimed(&environment);
