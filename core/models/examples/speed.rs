@@ -6,7 +6,7 @@ use std::time::Instant;
 
 #[expect(clippy::print_stdout, reason = "an example that prints its result")]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    podium_models::cpu::supported()?;
+    podium_process::cpu::supported()?;
     let mut arguments = std::env::args().skip(1);
     let file = arguments.next().ok_or("usage: speed GGUF_FILE [PROMPT_TOKENS] [TOKENS]")?;
     let prompt_tokens: usize = arguments.next().map_or(Ok(64), |count| count.parse())?;

@@ -15,7 +15,6 @@
 //!   several sessions share the processor through the operating system and an idle daemon has no pool.
 
 pub mod catalogue;
-pub mod cpu;
 pub mod fetch;
 
 mod cache;

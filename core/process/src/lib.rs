@@ -13,6 +13,7 @@
 mod capture;
 mod child;
 mod command;
+pub mod cpu;
 mod detached;
 mod error;
 mod group;

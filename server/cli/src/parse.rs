@@ -1,6 +1,7 @@
 //! From arguments to a command, with usage errors in the form the caller asked for.
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind as ClapKind;
@@ -20,9 +21,12 @@ pub struct OutputArgs {
 /// Parses the arguments, or prints help, version or the usage error and gives the exit code.
 ///
 /// # Errors
-/// The exit code to leave with: 0 after help and version, 2 after a usage error.
+/// The exit code to leave with: 0 after help and version, 2 after a usage error, 1 on a processor that this program was
+/// not compiled for.
 pub fn parse<T: Parser>(arguments: Vec<OsString>) -> Result<T, ExitCode> {
     let json = wants_json(&arguments);
+    // Every program begins here, before anything that was compiled for a newer processor runs.
+    podium_process::cpu::supported().map_err(|message| refuse(&message, json))?;
     T::try_parse_from(arguments).map_err(|error| report(&error, json))
 }
 
@@ -30,6 +34,16 @@ pub fn parse<T: Parser>(arguments: Vec<OsString>) -> Result<T, ExitCode> {
 #[must_use]
 pub fn wants_json(arguments: &[OsString]) -> bool {
     arguments.iter().skip(1).take_while(|a| *a != "--").any(|a| a == "--json")
+}
+
+fn refuse(message: &str, json: bool) -> ExitCode {
+    let error = WireError::new(ErrorKind::Unavailable, message);
+    if json {
+        output::print_raw_line(&output::error_envelope(&error));
+    } else {
+        let _ = writeln!(std::io::stderr(), "error: {message}");
+    }
+    ExitCode::FAILURE
 }
 
 fn report(error: &clap::Error, json: bool) -> ExitCode {

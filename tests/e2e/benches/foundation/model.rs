@@ -20,7 +20,7 @@ const TOKENS: u32 = 128;
 pub(crate) fn measure(effort: Effort) -> Result<Vec<Row>> {
     let environment = TestEnvironment::with_model();
     let file = environment.home().models().join(MODEL);
-    podium_models::cpu::supported().map_err(anyhow::Error::msg)?;
+    podium_process::cpu::supported().map_err(anyhow::Error::msg)?;
     let (mut load, mut first, mut long) = (Samples::default(), Samples::default(), Samples::default());
     let (mut read, mut speeds, mut bounds) = (Samples::default(), Vec::new(), Vec::new());
     for _ in 0..effort.times(RUNS) {

@@ -14,7 +14,6 @@ mod setup;
 mod try_out;
 mod uninstall;
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use podium_cli::context::{Context, block_on};
@@ -25,11 +24,6 @@ use podium_cli::{completions, imi, jelmore};
 use args::{Command, DaemonCommand, PodiumCli};
 
 fn main() -> ExitCode {
-    // Before anything that was compiled for a newer processor runs.
-    if let Err(message) = podium_models::cpu::supported() {
-        let _ = writeln!(std::io::stderr(), "error: {message}");
-        return ExitCode::FAILURE;
-    }
     let cli = match parse::<PodiumCli>(std::env::args_os().collect()) {
         Ok(cli) => cli,
         Err(code) => return code,
