@@ -155,6 +155,20 @@ pub static KEYS: &[Key] = &[
         project: true,
     },
     text("worktrees.trunk", || json!(""), true, "trunk branch; empty: origin's HEAD, else main, else master"),
+    number(
+        "review.timeout_seconds",
+        1,
+        600,
+        || json!(30),
+        false,
+        "longest wait for a code host or its git server when a review is opened, in seconds",
+    ),
+    text(
+        "review.api_url",
+        || json!(""),
+        false,
+        "address of a code host's API for reviews; empty: follows from the remote",
+    ),
     text(
         "sessions.provider",
         || json!(""),

@@ -38,6 +38,8 @@ impl Repo {
         let _turn = RepoLock::acquire_lane(self.common_dir(), Lane::Fetches, fetch.timeout)?;
         let mut command = self.place().change();
         command.timeout(fetch.timeout.saturating_sub(started.elapsed()));
+        // A relative address is meant from there.
+        command.folder(self.root());
         command.args(["fetch", "--quiet", "--no-auto-maintenance", "--no-write-fetch-head"]);
         command.arg("--no-recurse-submodules");
         if fetch.prune {
@@ -52,7 +54,7 @@ impl Repo {
     }
 }
 
-fn classify(remote: &str, stderr: &str) -> Option<GitError> {
+pub(crate) fn classify(remote: &str, stderr: &str) -> Option<GitError> {
     const OFFLINE: &[&str] = &[
         "could not resolve host",
         "could not resolve proxy",

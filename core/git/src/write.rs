@@ -1,6 +1,7 @@
 //! Changes to a repository, one at a time.
 
 mod branches;
+mod merges;
 mod worktrees;
 
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use crate::parse;
 use crate::queue::RepoLock;
 use crate::repo::Repo;
 
+pub use merges::MergedTree;
 pub use worktrees::{AddWorktree, WorktreeStart};
 
 /// A git started by somebody else may hold a lock; usually for milliseconds.

@@ -121,6 +121,10 @@ methods! {
     "worktree/remove" WorktreeRemove(WorktreeRemoveParams) -> WorktreeRemoved, Anyone, Command, env: true;
     /// Brings a removed worktree back: files, untracked ones, branch.
     "worktree/undo" WorktreeUndo(WorktreeUndoParams) -> WorktreeUndone, Anyone, Command, env: true;
+    /// Opens a pull request in a worktree of its own, or enters and updates it.
+    "worktree/review" WorktreeReview(WorktreeReviewParams) -> WorktreeReviewed, Anyone, Command, env: true;
+    /// Pushes the commits made in a review's worktree to the pull request's branch, or to one beside it.
+    "review/push" ReviewPush(ReviewPushParams) -> ReviewPushed, Person, Command, env: true;
     /// The worktree a file lies in.
     "worktree/locate" WorktreeLocate(WorktreeLocateParams) -> WorktreeLocated, Anyone, Method, env: false;
 

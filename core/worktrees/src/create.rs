@@ -19,7 +19,7 @@ use crate::rows::WorktreeRow;
 use crate::seen::What;
 use crate::service::{RepoHandle, Worktrees, after, new_id};
 use crate::settings::Caller;
-use crate::{paths, reconcile, trunk};
+use crate::{layout, paths, reconcile, trunk};
 
 /// A row of `creations`.
 #[derive(Debug, Clone)]
@@ -100,7 +100,7 @@ impl Worktrees {
     }
 
     /// The worktree of this name, if git still has it.
-    async fn existing(&self, handle: &Arc<RepoHandle>, name: &str) -> Result<Option<WorktreeRow>> {
+    pub(crate) async fn existing(&self, handle: &Arc<RepoHandle>, name: &str) -> Result<Option<WorktreeRow>> {
         let look = |this: Self| {
             let (repo, name) = (handle.row.id.clone(), name.to_owned());
             async move {
@@ -170,7 +170,7 @@ impl Worktrees {
         note
     }
 
-    async fn make(
+    pub(crate) async fn make(
         &self,
         handle: &Arc<RepoHandle>,
         creation: Creation,
@@ -217,12 +217,12 @@ impl Worktrees {
             let row = WorktreeRow {
                 id: new_id(),
                 repo: handle.row.id.clone(),
+                pr: layout::pr_of(&creation.plan.name),
                 name: creation.plan.name,
                 path: worktree.location.path,
                 admin_dir: worktree.location.git_dir,
                 kind: creation.plan.kind,
                 is_main: false,
-                pr: None,
                 branch: worktree.head.as_ref().and_then(|head| head.branch()).map(str::to_owned),
                 created_at: tx.now,
                 removing: None,

@@ -71,6 +71,12 @@ pub(crate) fn kind_of(folder: &str) -> &'static str {
     KNOWN.iter().find(prefixed).copied().unwrap_or("other")
 }
 
+/// The number in the name of a review's folder.
+pub(crate) fn pr_of(folder: &str) -> Option<u64> {
+    let number = folder.strip_prefix("review-")?.parse().ok()?;
+    (number > 0).then_some(number)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -21,6 +21,7 @@ mod reconcile;
 mod recover;
 mod removal;
 mod repos;
+mod review;
 mod rows;
 mod seen;
 mod select;
@@ -31,6 +32,7 @@ mod trunk;
 mod view;
 
 pub use removal::Step;
+pub use review::{Forge, ForgeError, ForgeQuery, PullRequest};
 pub use seen::{Seen, What};
 pub use select::Resolved;
 pub use service::Worktrees;

@@ -154,7 +154,7 @@ fn insert(tx: &Tx<'_>, repo: &RepoRow, found: &Worktree, trunk: &str) -> Result<
         admin_dir: found.location.git_dir.clone(),
         kind: if found.main { "trunk" } else { layout::kind_of(&folder) }.to_owned(),
         is_main: found.main,
-        pr: None,
+        pr: layout::pr_of(&folder),
         branch: branch_of(found),
         created_at: tx.now,
         removing: None,

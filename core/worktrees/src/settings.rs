@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::removal::Step;
+use crate::review::Forge;
 
 /// Tells whether a session runs, or can be resumed without anybody asking.
 pub type SessionAlive = Arc<dyn Fn(&str) -> bool + Send + Sync>;
@@ -22,6 +23,8 @@ pub struct Settings {
     pub now: Clock,
     /// Variables for git where no client asks: PATH and HOME at least.
     pub env: BTreeMap<String, String>,
+    /// Who asks code hosts about reviews. Without one, git alone knows.
+    pub forge: Option<Arc<dyn Forge>>,
     /// For tests of crashes.
     pub stop_after: Option<StopAfter>,
 }
@@ -39,6 +42,7 @@ impl Settings {
             session_alive,
             now: Arc::new(podium_store::now_ms),
             env: std::env::vars_os().filter_map(text).collect(),
+            forge: None,
             stop_after: None,
         }
     }

@@ -96,6 +96,9 @@ const RELEVANT: &[&str] = &[
     "XDG_CACHE_HOME",
     "VIRTUAL_ENV",
     "PYENV_*",
+    "GH_*",
+    "GITHUB_TOKEN",
+    "GITHUB_ENTERPRISE_TOKEN",
     "ANTHROPIC_*",
     "OPENAI_*",
 ];

@@ -19,6 +19,7 @@ use tokio::net::UnixStream;
 use tokio::sync::watch;
 
 use crate::Options;
+use crate::forge::Hosts;
 use crate::home::{self, HomeError, HomeLock};
 use crate::ipc::{CapabilitySockets, Listening, bind};
 use crate::state::{Daemon, host_name};
@@ -176,11 +177,10 @@ fn assemble(options: Options, config: Arc<Live>, token: String, store: Store) ->
     };
     let sessions = Sessions::new(store.clone(), artifacts.clone(), settings);
     let host = host_name();
-    let worktrees = Worktrees::open(
-        store.clone(),
-        Arc::clone(&config),
-        podium_worktrees::Settings::new(host.clone(), home.root().to_owned(), session_alive(&sessions)),
-    );
+    let mut of_worktrees =
+        podium_worktrees::Settings::new(host.clone(), home.root().to_owned(), session_alive(&sessions));
+    of_worktrees.forge = Some(Arc::new(Hosts::new(Arc::clone(&config))));
+    let worktrees = Worktrees::open(store.clone(), Arc::clone(&config), of_worktrees);
     Ok(Daemon {
         home,
         version,

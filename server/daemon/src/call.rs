@@ -7,7 +7,9 @@ use podium_protocol::{Access, Caller, Method, WireError, method_info};
 use serde_json::Value;
 
 use crate::ipc::Peer;
-use crate::services::{artifacts, claims, config, events, inbox, models, repos, sessions, system, worktrees};
+use crate::services::{
+    artifacts, claims, config, events, inbox, models, repos, reviews, sessions, system, worktrees,
+};
 use crate::state::{Daemon, user_name};
 
 /// A request with everything a handler may need.
@@ -105,6 +107,8 @@ pub(crate) async fn dispatch(call: Call, method: &str, params: Value) -> Result<
         WorktreeRemove => worktrees::remove,
         WorktreeUndo => worktrees::undo,
         WorktreeLocate => worktrees::locate,
+        WorktreeReview => reviews::open,
+        ReviewPush => reviews::push,
         ClaimAcquire => claims::acquire,
         ClaimRelease => claims::release,
         ClaimVerify => claims::verify,

@@ -6,6 +6,7 @@
 mod bootstrap;
 mod call;
 mod doctor;
+mod forge;
 mod home;
 mod ipc;
 mod logging;

@@ -37,6 +37,8 @@ const IN_A_REPO: &[&str] = &[
     "worktree/switch",
     "worktree/remove",
     "worktree/undo",
+    "worktree/review",
+    "review/push",
     "worktree/locate",
     "claim/acquire",
     "claim/release",
@@ -49,6 +51,7 @@ const IN_A_REPO: &[&str] = &[
 /// Methods in an agent's name.
 const FOR_AN_AGENT: &[&str] = &[
     "worktree/create",
+    "worktree/review",
     "worktree/remove",
     "claim/acquire",
     "claim/release",

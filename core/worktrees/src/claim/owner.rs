@@ -87,6 +87,18 @@ impl Worktrees {
     }
 
     /// The conflict that names the owner.
+    /// Who holds a worktree, if that is somebody else and not proven dead.
+    pub(crate) fn other_holder(
+        &self,
+        row: &WorktreeRow,
+        agent_id: Option<&str>,
+        caller: &Caller,
+    ) -> Option<String> {
+        let claim = row.claim.as_ref()?;
+        let mine = claim.agent_id == agent_id.unwrap_or_else(|| caller.name());
+        (!mine && self.alive(claim) != Alive::No).then(|| claim.agent_id.clone())
+    }
+
     pub(crate) fn held(&self, row: &WorktreeRow, claim: &Claim) -> WireError {
         let owner = self.info(claim).owner();
         let text = format!(

@@ -23,13 +23,15 @@ pub(crate) struct Found {
     pub(crate) has_staged: bool,
 }
 
-/// Looks, and refuses what would be lost unless forced.
+/// Looks, and refuses what would be lost unless forced. `elsewhere` is a commit that a code host keeps (the head of a
+/// pull request): what it reaches is not lost, but an undo needs it here all the same.
 pub(crate) fn inspect(
     handle: &RepoHandle,
     repo: &Repo,
     row: &WorktreeRow,
     force: bool,
     keep_branch: bool,
+    elsewhere: Option<&Oid>,
 ) -> Result<Found> {
     let trunk_name = trunk::name(handle);
     if row.is_main {
@@ -60,10 +62,13 @@ pub(crate) fn inspect(
             refuse_dirty(row, &status)?;
         }
     }
-    found.own_commits = own_commits(repo, &found)?;
-    let lost = found.own_commits > 0 && (!keep_branch || found.branch.is_none());
+    found.own_commits = own_commits(repo, &found, None)?;
+    let count = match elsewhere {
+        Some(_) if found.own_commits > 0 => own_commits(repo, &found, elsewhere)?,
+        _ => found.own_commits,
+    };
+    let lost = count > 0 && (!keep_branch || found.branch.is_none());
     if lost && !force {
-        let count = found.own_commits;
         let error =
             WireError::conflict(format!("worktree `{}` has {count} commits found nowhere else", row.name));
         let error = if found.branch.is_some() {
@@ -91,9 +96,10 @@ fn refuse_dirty(row: &WorktreeRow, status: &podium_git::Status) -> Result<()> {
 }
 
 /// Commits that neither trunk, nor a remote, nor another branch has.
-fn own_commits(repo: &Repo, found: &Found) -> Result<usize> {
+fn own_commits(repo: &Repo, found: &Found, elsewhere: Option<&Oid>) -> Result<usize> {
     let Some(head) = &found.head else { return Ok(0) };
     let mut known = found.known.clone();
+    known.extend(elsewhere.cloned());
     for (name, id) in repo.branches()? {
         if found.branch.as_ref() != Some(&name) {
             known.push(id);

@@ -64,7 +64,9 @@ impl Worktrees {
         let handle = self.handle(repo).await?;
         let (asked, seen) = (handle.clone(), row.clone());
         let (force, keep_branch) = (params.force, params.keep_branch);
-        let look = move |repo: &Repo| checks::inspect(&asked, repo, &seen, force, keep_branch);
+        let elsewhere = self.review_head(&row).await?;
+        let look =
+            move |repo: &Repo| checks::inspect(&asked, repo, &seen, force, keep_branch, elsewhere.as_ref());
         let found = self.with_repo(&handle, caller, look).await?;
         let removal = self.plan(repo, &row, &found, params, caller);
         let _busy = self.busy(&removal.id);

@@ -10,3 +10,4 @@ mod outside;
 mod owners;
 mod removal;
 mod repositories;
+mod reviews;

@@ -55,6 +55,19 @@ Examples:
     /// Make a worktree for build, release and infrastructure
     #[command(after_help = "Example:\n  imi devops faster-ci")]
     Devops(CreateArgs),
+    /// Open a pull request in a worktree of its own, or enter and update it
+    #[command(
+        args_conflicts_with_subcommands = true,
+        subcommand_negates_reqs = true,
+        after_help = "\
+Examples:
+  imi review 123                  worktree review-123 with the request's newest commits; again: update it
+  imi review 123 --remote fork    of another remote
+  imi review push 123             commits made there, to the request's own branch where its author lets you
+  imi review push 123 --remote origin --branch my-suggestions
+  imi remove review-123           done with it"
+    )]
+    Review(ReviewArgs),
     /// Worktrees with owner and changes
     #[command(
         visible_alias = "ls",
@@ -143,6 +156,42 @@ pub struct CreateArgs {
     /// Print the path and nothing else
     #[arg(long)]
     pub print_path: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct ReviewArgs {
+    /// Number of the pull request or merge request
+    #[arg(required = true)]
+    pub number: Option<String>,
+    /// Remote that has it [default: upstream, else origin]
+    #[arg(long, value_name = "NAME")]
+    pub remote: Option<String>,
+    /// Claim it for this agent [env: PODIUM_AGENT_ID]
+    #[arg(long, value_name = "ID", alias = "yi-id")]
+    pub agent_id: Option<String>,
+    /// Print the path and nothing else
+    #[arg(long)]
+    pub print_path: bool,
+    #[command(subcommand)]
+    pub command: Option<ReviewCommand>,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub enum ReviewCommand {
+    /// Push commits made in a review's worktree: to the request's own branch, or to one that is named
+    Push(ReviewPushArgs),
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct ReviewPushArgs {
+    /// Number of the request [default: the one of the worktree this folder lies in]
+    pub number: Option<String>,
+    /// Push to this remote instead
+    #[arg(long, value_name = "NAME")]
+    pub remote: Option<String>,
+    /// Push to this branch [default: review-N-suggestions where a remote is named]
+    #[arg(long, value_name = "BRANCH")]
+    pub branch: Option<String>,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -3,6 +3,7 @@
 mod args;
 mod claims;
 mod render;
+mod reviews;
 mod shell;
 mod worktrees;
 
@@ -31,6 +32,7 @@ pub async fn run(context: &Context, args: ImiArgs) -> Ending {
         ImiCommand::Fix(create) => worktrees::create(context, at, "fix", create).await,
         ImiCommand::Aiops(create) => worktrees::create(context, at, "aiops", create).await,
         ImiCommand::Devops(create) => worktrees::create(context, at, "devops", create).await,
+        ImiCommand::Review(review) => reviews::run(context, at, review).await,
         ImiCommand::List(list) => worktrees::list(context, at, list).await,
         ImiCommand::Status(status) => worktrees::status(context, at, status).await,
         ImiCommand::Go(go) => worktrees::go(context, at, go).await,

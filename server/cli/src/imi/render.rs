@@ -42,7 +42,7 @@ pub(super) fn switched(worktree: &Worktree, entered: bool, paint: Painter) -> St
 }
 
 /// How to get there, for who has no shell function.
-fn cd_hint(worktree: &Worktree, entered: bool, paint: Painter) -> String {
+pub(super) fn cd_hint(worktree: &Worktree, entered: bool, paint: Painter) -> String {
     if entered {
         return String::new();
     }

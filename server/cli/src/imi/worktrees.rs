@@ -113,13 +113,13 @@ pub(super) async fn undo(context: &Context, at: RepoSelector, args: UndoArgs) ->
     Ok(0)
 }
 
-fn print_path(context: &Context, worktree: &Worktree) -> Ending {
+pub(super) fn print_path(context: &Context, worktree: &Worktree) -> Ending {
     context.output.text(&format!("{}\n", worktree.path))?;
     Ok(0)
 }
 
 /// Tells the shell function where to go. False when there is none, or it cannot be told.
-fn enter(context: &Context, worktree: &Worktree) -> bool {
+pub(super) fn enter(context: &Context, worktree: &Worktree) -> bool {
     let path = wire_path(&worktree.path, worktree.path_bytes.as_ref());
     context.cd_file.as_deref().is_some_and(|file| write_folder(file, &path).is_ok())
 }

@@ -7,6 +7,7 @@ pub(crate) mod events;
 pub(crate) mod inbox;
 pub(crate) mod models;
 pub(crate) mod repos;
+pub(crate) mod reviews;
 pub(crate) mod sessions;
 pub(crate) mod system;
 pub(crate) mod worktrees;

@@ -31,6 +31,7 @@ fn positional(method: &str) -> &'static [&'static str] {
     match method {
         "worktree/create" => &["name", "type"],
         "worktree/status" | "worktree/switch" | "worktree/remove" => &["name"],
+        "worktree/review" | "review/push" => &["number"],
         "claim/acquire" | "claim/release" | "claim/verify" => &["worktree", "agentId"],
         "session/start" => &["prompt", "worktree"],
         "session/resume" => &["id", "prompt"],

@@ -2,8 +2,8 @@
 
 use podium_protocol::{
     ClaimAcquired, ClaimReleased, ClaimStanding, ClaimVerified, DaemonStatus, DoctorReport, InboxAnswered,
-    InboxList, ModelChanged, ModelList, PartState, ProviderList, SessionCancelled, SessionList,
-    WorktreeCreated, WorktreeList, WorktreeRemoved, WorktreeStatus, WorktreeUndone,
+    InboxList, ModelChanged, ModelList, PartState, ProviderList, ReviewPushed, SessionCancelled, SessionList,
+    WorktreeCreated, WorktreeList, WorktreeRemoved, WorktreeReviewed, WorktreeStatus, WorktreeUndone,
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -17,6 +17,12 @@ const MAX_LISTED: usize = 12;
 pub(crate) fn of(method: &str, answer: &Value) -> Option<String> {
     match method {
         "worktree/create" => read(answer).map(created),
+        "worktree/review" => read(answer).map(|r: WorktreeReviewed| {
+            let title = r.review.title.map(|title| format!(" ({title})")).unwrap_or_default();
+            format!("{}{title} is at {}", r.worktree.name, r.worktree.path)
+        }),
+        "review/push" => read(answer)
+            .map(|p: ReviewPushed| format!("{} commits pushed to {} of {}", p.commits, p.branch, p.to)),
         "worktree/remove" => read(answer).map(|r: WorktreeRemoved| {
             format!("{} is removed; `podium.worktree.undo` brings it back", r.name)
         }),
