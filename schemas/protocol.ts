@@ -537,6 +537,57 @@ export interface RepoRegistered {
   trunk: string;
 }
 
+/** What is known of a pull request. */
+export interface Review {
+  author: string | null;
+  baseBranch: string | null;
+  fork: boolean | null;
+  /** Its newest commit, as of the last fetch. */
+  head: string;
+  /** Branch the pull request was made from, in `headRepo`. */
+  headBranch: string | null;
+  /** `owner/name` of the repository that branch lies in: for a fork another one than the remote's. */
+  headRepo: string | null;
+  /** Whether those who maintain the target may push to the pull request's branch. */
+  maintainerCanModify: boolean | null;
+  number: number;
+  remote: string;
+  /** Who told: `gh`, `api` or `git`, which knows no more than commits. */
+  source: string;
+  /** `open`, `closed` or `merged`, where the host told. */
+  state: string | null;
+  title: string | null;
+  url: string | null;
+}
+
+/** A number, or a text that holds one. */
+export type ReviewNumber = number | string;
+
+/** Offers the commits made in a review's worktree: pushed to the pull request's own branch where that is allowed. */
+export interface ReviewPushParams {
+  /** Name of that branch. Absent: `review-N-suggestions`. */
+  branch?: string | null;
+  number?: ReviewNumber | null;
+  /** Push to a branch of this remote instead of the pull request's own branch. */
+  remote?: string | null;
+  /** Any path inside the repository or one of its worktrees, absolute. */
+  repo?: string | null;
+  /** The same as bytes, where the path is not UTF-8. Wins over `repo`. */
+  repoBytes?: Array<number> | null;
+  /** Any `file:` URI inside it, for editors. */
+  uri?: string | null;
+}
+
+export interface ReviewPushed {
+  branch: string;
+  /** Number of commits that the pull request did not have. */
+  commits: number;
+  head: string;
+  /** Where they were pushed to, without credentials. */
+  to: string;
+  worktree: string;
+}
+
 /** Streams a session's items above `fromSeq`: first the stored ones, then live, each once and in order. */
 export interface SessionAttachParams {
   fromSeq?: number;
@@ -932,6 +983,35 @@ export interface WorktreeRemoved {
   undoUntil: string;
 }
 
+/** Opens the pull request of a number in a worktree of its own, or enters and updates the one there is. */
+export interface WorktreeReviewParams {
+  /** Claim it for this agent in the same step. */
+  agentId?: string | null;
+  /** Number of the pull request or merge request. An editor's text is understood too: `123`, `#123`, `!123`. */
+  number?: ReviewNumber | null;
+  /** Remote that has it. Absent: the one `gh` was told to use, else `upstream`, else `origin`, else the only one. */
+  remote?: string | null;
+  /** Any path inside the repository or one of its worktrees, absolute. */
+  repo?: string | null;
+  /** The same as bytes, where the path is not UTF-8. Wins over `repo`. */
+  repoBytes?: Array<number> | null;
+  /** Any `file:` URI inside it, for editors. */
+  uri?: string | null;
+}
+
+export interface WorktreeReviewed {
+  /** False when it existed and was entered. */
+  created: boolean;
+  elapsedMs: number;
+  fromSpare: boolean;
+  /** What a person should know: it is merged already, the host was not reached, ... */
+  notes: Array<string>;
+  review: Review;
+  /** Whether newer commits of the pull request were taken into the worktree. */
+  updated: boolean;
+  worktree: Worktree;
+}
+
 export type WorktreeState = "ready" | "filling" | "missing";
 
 export interface WorktreeStatus {
@@ -1013,6 +1093,7 @@ export interface Methods {
   "podium/repo/forget": { params: RepoForgetParams; answer: RepoForgotten };
   "podium/repo/list": { params: RepoListParams; answer: RepoList };
   "podium/repo/register": { params: RepoRegisterParams; answer: RepoRegistered };
+  "podium/review/push": { params: ReviewPushParams; answer: ReviewPushed };
   "podium/session/attach": { params: SessionAttachParams; answer: SessionAttached };
   "podium/session/cancel": { params: SessionCancelParams; answer: SessionCancelled };
   "podium/session/capability": { params: SessionCapabilityParams; answer: SessionCapability };
@@ -1026,6 +1107,7 @@ export interface Methods {
   "podium/worktree/list": { params: WorktreeListParams; answer: WorktreeList };
   "podium/worktree/locate": { params: WorktreeLocateParams; answer: WorktreeLocated };
   "podium/worktree/remove": { params: WorktreeRemoveParams; answer: WorktreeRemoved };
+  "podium/worktree/review": { params: WorktreeReviewParams; answer: WorktreeReviewed };
   "podium/worktree/status": { params: WorktreeStatusParams; answer: WorktreeStatus };
   "podium/worktree/switch": { params: WorktreeSwitchParams; answer: WorktreeSwitched };
   "podium/worktree/undo": { params: WorktreeUndoParams; answer: WorktreeUndone };
