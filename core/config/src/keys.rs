@@ -116,6 +116,14 @@ pub static KEYS: &[Key] = &[
         "requests a second that one agent's connection may send",
     ),
     number(
+        "observe.max_folders",
+        1,
+        10_000_000,
+        || json!(400_000),
+        false,
+        "folders of worktrees that are watched for changes; beyond, trees are polled. Read when the daemon starts",
+    ),
+    number(
         "claims.heartbeat_seconds",
         5,
         86_400,

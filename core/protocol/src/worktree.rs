@@ -130,7 +130,8 @@ pub struct WorktreeList {
     pub worktrees: Vec<Worktree>,
 }
 
-/// One worktree, by a fresh look at the disk.
+/// One worktree, by a fresh look at the disk; the short one from what is known without looking, where that is proven
+/// to be true still.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WorktreeStatusParams {
@@ -139,6 +140,9 @@ pub struct WorktreeStatusParams {
     /// Absent: the worktree that `repo` or `uri` lies in.
     #[serde(default)]
     pub name: Option<String>,
+    /// Without the changed paths, for prompts.
+    #[serde(default)]
+    pub short: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -89,7 +89,8 @@ impl Worktrees {
     #[must_use]
     pub fn open(store: Store, config: Arc<Live>, settings: Settings) -> Self {
         let parallel = std::thread::available_parallelism().map_or(2, std::num::NonZero::get).clamp(2, 16);
-        let observer = Observer::new(settings.home.clone());
+        let folders = config.get().integer("observe.max_folders");
+        let observer = Observer::new(&settings.home, usize::try_from(folders).unwrap_or(usize::MAX));
         Self {
             inner: Arc::new(Inner {
                 store,

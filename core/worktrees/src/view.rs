@@ -117,6 +117,17 @@ impl Worktrees {
     ) -> Result<WorktreeStatus, WireError> {
         let (repo, row) = self.find(&params.at, params.name.as_deref(), caller).await?;
         let handle = self.handle(&repo).await?;
+        if params.short
+            && let Some(known) = self.known(&handle, true).await?
+        {
+            // It may be on another branch than a moment ago.
+            let row = self.row(&row.id).await?;
+            let worktree = match self.kept_view(&handle, &row, &known) {
+                Some(worktree) => worktree,
+                None => self.looked_at(&handle, row, &known).await?,
+            };
+            return Ok(WorktreeStatus { worktree, changed: Vec::new() });
+        }
         let at = location(&row);
         let (worktree, status) = self.fresh_view(&handle, row).await?;
         let mut entries = status.map(|status| status.entries).unwrap_or_default();

@@ -27,6 +27,7 @@ pub(super) const LEFT_OUT: &[&str] = &[
     "!/worktrees/*/gitdir",
     "!/worktrees/*/locked",
     "!/worktrees/*/logs",
+    "!/worktrees/*/reftable",
     "*.lock",
 ];
 
@@ -82,7 +83,7 @@ impl Hints {
                     self.set = true;
                     self.linked.insert((*id).to_owned());
                 }
-                (Some(id), "logs") => {
+                (Some(id), "logs" | "reftable") => {
                     self.linked.insert((*id).to_owned());
                 }
                 _ => self.set = true,

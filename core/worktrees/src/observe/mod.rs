@@ -12,13 +12,13 @@ mod stamp;
 mod tree;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use podium_watch::{Revision, TreeOptions, Watcher};
 use tokio::sync::{Notify, watch};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
 pub(crate) use cache::Known;
 pub(crate) use commits::baseline;
@@ -35,9 +35,6 @@ const IN_USE: usize = 16;
 /// A repository is looked at so much later than it was first used: making watches would be in the way of the requests
 /// that come next.
 const SETTLE: Duration = Duration::from_millis(300);
-/// Folders that may be watched; what goes beyond is polled. Below the usual limit of the system, so that others of
-/// the same user keep their share.
-const FOLDERS: usize = 400_000;
 
 /// All watches, and what they are worth to those who ask.
 pub(crate) struct Observer {
@@ -50,7 +47,8 @@ pub(crate) struct Observer {
 struct Repos {
     /// Ids by use, the newest last.
     used: Vec<String>,
-    observed: HashMap<String, Arc<Observed>>,
+    /// With the tasks that follow them.
+    observed: HashMap<String, (Arc<Observed>, AbortHandle)>,
 }
 
 /// One repository.
@@ -77,8 +75,9 @@ pub(crate) struct Watched {
 }
 
 impl Observer {
-    pub(crate) fn new(home: PathBuf) -> Self {
-        let watcher = Watcher::with_fences(FOLDERS, home.join("run").join("watch"));
+    /// What goes beyond `folders` is polled.
+    pub(crate) fn new(home: &Path, folders: usize) -> Self {
+        let watcher = Watcher::with_fences(folders, home.join("run").join("watch"));
         Self { watcher, repos: Mutex::default(), wake: Notify::new() }
     }
 
@@ -109,7 +108,7 @@ impl Observer {
     }
 
     pub(crate) fn observed(&self, repo: &str) -> Option<Arc<Observed>> {
-        lock(&self.repos).observed.get(repo).cloned()
+        lock(&self.repos).observed.get(repo).map(|(observed, _)| observed.clone())
     }
 
     /// Ids in use, and whether the trees are to be watched.
@@ -123,6 +122,17 @@ impl Observer {
             }
         }
         wanted
+    }
+}
+
+impl Observed {
+    fn new(full: bool) -> Self {
+        Self {
+            full: watch::Sender::new(full),
+            git: Mutex::default(),
+            known: tokio::sync::Mutex::default(),
+            trees: Mutex::default(),
+        }
     }
 }
 
@@ -165,23 +175,23 @@ impl Worktrees {
         let rows = rows?;
         let wanted = self.inner.observer.wanted(&rows);
         let mut repos = lock(&self.inner.observer.repos);
-        // Its task ends with it.
-        repos.observed.retain(|id, _| wanted.iter().any(|(wanted, _)| wanted == id));
+        repos.observed.retain(|id, (_, task)| {
+            let stays = wanted.iter().any(|(wanted, _)| wanted == id);
+            if !stays {
+                task.abort();
+            }
+            stays
+        });
         for (id, full) in wanted {
             let Some(row) = rows.iter().find(|row| row.id == id) else { continue };
-            if let Some(observed) = repos.observed.get(&id) {
+            if let Some((observed, _)) = repos.observed.get(&id) {
                 observed.full.send_if_modified(|now| std::mem::replace(now, full) != full);
                 continue;
             }
-            let observed = Arc::new(Observed {
-                full: watch::Sender::new(full),
-                git: Mutex::default(),
-                known: tokio::sync::Mutex::default(),
-                trees: Mutex::default(),
-            });
-            repos.observed.insert(id, Arc::clone(&observed));
-            let (this, row) = (self.clone(), row.clone());
-            tasks.spawn(async move { repo::follow(this, row, observed).await });
+            let observed = Arc::new(Observed::new(full));
+            let (this, row, its) = (self.clone(), row.clone(), Arc::clone(&observed));
+            let task = tasks.spawn(async move { repo::follow(this, row, its).await });
+            repos.observed.insert(id, (observed, task));
         }
         Ok(())
     }

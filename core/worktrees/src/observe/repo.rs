@@ -11,7 +11,7 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use super::hints::{Hints, LEFT_OUT};
 use super::tree::Follower;
-use super::{Observed, Watched, plain};
+use super::{Observed, SETTLE, Watched, plain};
 use crate::error::{Error, Result, blocking};
 use crate::rows::{RepoRow, WorktreeRow};
 use crate::seen::{Seen, What};
@@ -27,8 +27,12 @@ pub(super) async fn follow(this: Worktrees, row: RepoRow, observed: Arc<Observed
 }
 
 async fn run(this: &Worktrees, row: &RepoRow, observed: &Arc<Observed>) -> Result<()> {
-    let handle = this.open_repo(row).await?;
     let mut full = observed.full.subscribe();
+    if !*full.borrow_and_update() {
+        // Nobody waits for it; those who were there first do.
+        tokio::time::sleep(SETTLE).await;
+    }
+    let handle = this.open_repo(row).await?;
     let mut seen = this.seen();
     let mut git = watch(this, row).await?;
     *lock(&observed.git) = Some(git.revision());

@@ -6,7 +6,7 @@ use crate::bed::{Bed, PATIENCE};
 /// Waits for a change that `is` the one.
 async fn until(seen: &mut Receiver<Seen>, is: impl Fn(&What) -> bool) {
     let wait = async { while !is(&seen.recv().await.unwrap().what) {} };
-    tokio::time::timeout(PATIENCE, wait).await.expect("it is seen");
+    tokio::time::timeout(PATIENCE, wait).await.unwrap();
 }
 
 /// The worktree's tree is watched: what is written into it is told.

@@ -89,7 +89,7 @@ async fn paths_with_spaces_letters_of_any_script_and_bytes_that_are_no_text_work
         let selector = RepoSelector { uri: Some(text), ..Default::default() };
         let found = bed.service.locate(WorktreeLocateParams { at: selector }, &person()).await.unwrap();
         assert_eq!(found.worktree.unwrap().name, "trunk-main");
-        let status = WorktreeStatusParams { at: at(&clone), name: Some("feat-x".into()) };
+        let status = WorktreeStatusParams { at: at(&clone), name: Some("feat-x".into()), short: false };
         assert!(bed.service.status(status, &person()).await.unwrap().changed.is_empty());
     }
 }
@@ -131,7 +131,7 @@ async fn a_status_names_the_changed_paths() {
     std::fs::write(path.join("new.txt"), "new\n").unwrap();
     std::fs::write(path.join("staged.txt"), "staged\n").unwrap();
     bed.git(path, &["add", "staged.txt"]);
-    let params = WorktreeStatusParams { at: at(path), name: None };
+    let params = WorktreeStatusParams { at: at(path), name: None, short: false };
     let status = bed.service.status(params, &person()).await.unwrap();
     let mut changed: Vec<_> = status.changed.iter().map(|c| format!("{} {}", c.code, c.path)).collect();
     changed.sort();

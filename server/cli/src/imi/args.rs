@@ -83,8 +83,19 @@ Examples:
 Examples:
   imi status              the worktree this folder lies in
   imi status feat-x
+  imi status --short      feat-x +1 ~2 ?3 !1 ↑4 ↓5 claimed:claude-1: staged, modified, untracked and
+                          conflicted files, commits ahead of and behind trunk, owner
   PS1='$(imi status --short) $ '     in a prompt: starts no daemon, prints nothing without one")]
     Status(StatusArgs),
+    /// Watch the worktrees live: owners, changes, commits, sessions, conflicts
+    #[command(after_help = "\
+Examples:
+  imi monitor             a dashboard in the terminal; ? shows its keys, q ends it
+  imi monitor --all       of every repository Podium knows
+  imi monitor --once      what it shows now, as text
+  imi monitor --json      one line with the lists, then a line for each event, until Ctrl-C
+  imi monitor --once --json | jq '.data.worktrees[].status'")]
+    Monitor(MonitorArgs),
     /// Go to a worktree by name, branch or part of either
     #[command(after_help = "\
 Examples:
@@ -199,6 +210,16 @@ pub struct ListArgs {
     /// Of every repository Podium knows
     #[arg(long)]
     pub all: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct MonitorArgs {
+    /// Of every repository Podium knows
+    #[arg(long)]
+    pub all: bool,
+    /// Once, and not live
+    #[arg(long)]
+    pub once: bool,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -2,6 +2,7 @@
 
 mod args;
 mod claims;
+mod monitor;
 mod render;
 mod reviews;
 mod shell;
@@ -35,6 +36,7 @@ pub async fn run(context: &Context, args: ImiArgs) -> Ending {
         ImiCommand::Review(review) => reviews::run(context, at, review).await,
         ImiCommand::List(list) => worktrees::list(context, at, list).await,
         ImiCommand::Status(status) => worktrees::status(context, at, status).await,
+        ImiCommand::Monitor(monitor) => monitor::run(context, at, monitor).await,
         ImiCommand::Go(go) => worktrees::go(context, at, go).await,
         ImiCommand::Remove(remove) => worktrees::remove(context, at, remove).await,
         ImiCommand::Undo(undo) => worktrees::undo(context, at, undo).await,

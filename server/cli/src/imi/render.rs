@@ -104,17 +104,42 @@ pub(super) fn status(answer: &WorktreeStatus, now: Timestamp, paint: Painter) ->
     text
 }
 
-/// `feat-x: claude-1 (3m)`, with `*` where something is not committed.
-pub(super) fn short(worktree: &Worktree, now: Timestamp, paint: Painter) -> String {
-    let dirty = worktree.status.as_ref().is_some_and(TreeStatus::is_dirty);
-    let name = format!("{}{}", one_line(&worktree.name), if dirty { "*" } else { "" });
-    match &worktree.claim {
-        None => name,
-        Some(claim) => {
-            let owner = format!("{} ({})", one_line(&claim.agent_id), ago(&claim.since, now));
-            let owner = if claim.alive == Alive::No { paint.red(&format!("{owner}, dead")) } else { owner };
-            format!("{name}: {owner}")
-        }
+/// `feat-x +1 ~2 ?3 !1 ↑4 ↓5 merge claimed:claude-1`; what is zero or absent is left out.
+pub(super) fn short(worktree: &Worktree, paint: Painter) -> String {
+    let mut parts = vec![one_line(&worktree.name)];
+    if let Some(status) = &worktree.status {
+        parts.push(paint.yellow(&counts(status)));
+        parts.push(arrows(status));
+        parts.extend(
+            status.in_progress.as_ref().map(|operation| paint.red(&one_line(operation).replace('_', "-"))),
+        );
+    }
+    if let Some(claim) = &worktree.claim {
+        let owner = format!("claimed:{}", one_line(&claim.agent_id));
+        parts.push(if claim.alive == Alive::No {
+            paint.red(&format!("{owner}(dead)"))
+        } else {
+            paint.cyan(&owner)
+        });
+    }
+    let plain = paint.yellow("");
+    parts.retain(|part| !part.is_empty() && *part != plain);
+    parts.join(" ")
+}
+
+/// `+1 ~2 ?3 !4`: staged, modified, untracked, conflicted.
+pub(super) fn counts(status: &TreeStatus) -> String {
+    let counts =
+        [('+', status.staged), ('~', status.modified), ('?', status.untracked), ('!', status.conflicted)];
+    let shown = counts.iter().filter(|(_, count)| *count > 0).map(|(sign, count)| format!("{sign}{count}"));
+    shown.collect::<Vec<_>>().join(" ")
+}
+
+/// `↑4 ↓5`: commits that trunk does not have, and those of trunk that are missing. Nothing when there are none.
+pub(super) fn arrows(status: &TreeStatus) -> String {
+    match (status.ahead, status.behind) {
+        (0, 0) => String::new(),
+        (ahead, behind) => format!("↑{ahead} ↓{behind}"),
     }
 }
 
@@ -195,7 +220,7 @@ fn against_trunk(status: &TreeStatus) -> String {
     }
 }
 
-fn remark(worktree: &Worktree) -> String {
+pub(super) fn remark(worktree: &Worktree) -> String {
     let mut parts = Vec::new();
     match worktree.state {
         WorktreeState::Ready => {}
@@ -292,8 +317,15 @@ mod tests {
 
     #[test]
     fn the_short_status_fits_a_prompt() {
-        assert_eq!(short(&busy_worktree(), now(), Painter::new(false)), "feat-user-auth*: claude-1 (3m)");
-        assert_eq!(short(&worktree("feat-quiet"), now(), Painter::new(false)), "feat-quiet");
+        let plain = Painter::new(false);
+        assert_eq!(short(&busy_worktree(), plain), "feat-user-auth +1 ~2 ?3 ↑4 ↓5 claimed:claude-1");
+        assert_eq!(short(&worktree("feat-quiet"), plain), "feat-quiet");
+        assert_eq!(short(&worktree("feat-quiet"), Painter::new(true)), "feat-quiet");
+        let mut merging = busy_worktree();
+        merging.status =
+            Some(TreeStatus { conflicted: 2, in_progress: Some("merge".into()), ..Default::default() });
+        merging.claim.iter_mut().for_each(|claim| claim.alive = Alive::No);
+        assert_eq!(short(&merging, plain), "feat-user-auth !2 merge claimed:claude-1(dead)");
     }
 
     #[test]

@@ -59,7 +59,7 @@ pub(super) async fn list(context: &Context, at: RepoSelector, args: ListArgs) ->
 }
 
 pub(super) async fn status(context: &Context, at: RepoSelector, args: StatusArgs) -> Ending {
-    let params = WorktreeStatusParams { at, name: args.name.map(folder_name) };
+    let params = WorktreeStatusParams { at, name: args.name.map(folder_name), short: args.short };
     if args.short {
         return short_status(context, params).await;
     }
@@ -73,9 +73,7 @@ pub(super) async fn status(context: &Context, at: RepoSelector, args: StatusArgs
 async fn short_status(context: &Context, params: WorktreeStatusParams) -> Ending {
     match context.client_of_running()?.call::<WorktreeStatusMethod>(params).await {
         Ok(answer) => {
-            context
-                .output
-                .reply(&answer, |paint| render::short(&answer.worktree, Timestamp::now(), paint))?;
+            context.output.reply(&answer, |paint| render::short(&answer.worktree, paint))?;
             Ok(0)
         }
         Err(error) if !context.output.is_json() && error.kind != ErrorKind::Internal => Ok(0),

@@ -13,6 +13,7 @@ mod claims;
 mod editor;
 mod initialize;
 mod ipc;
+mod listing;
 mod machine;
 mod memory;
 mod model;
@@ -47,6 +48,7 @@ const PARTS: &[Part] = &[
     Part { name: "model", run: model::measure },
     Part { name: "streaming", run: streaming::measure },
     Part { name: "worktrees", run: worktrees::measure },
+    Part { name: "listing", run: listing::measure },
 ];
 
 /// How often things are repeated.

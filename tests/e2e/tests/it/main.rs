@@ -12,6 +12,8 @@ mod interfaces;
 mod lsp;
 mod lsp_wire;
 mod model;
+mod monitor;
+mod observing;
 mod storage_faults;
 mod versions;
 mod worktrees;
