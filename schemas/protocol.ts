@@ -1020,7 +1020,7 @@ export interface WorktreeStatus {
   worktree: Worktree;
 }
 
-/** One worktree, by a fresh look at the disk. */
+/** One worktree, by a fresh look at the disk; the short one from what is known without looking, where that is proven to be true still. */
 export interface WorktreeStatusParams {
   /** Absent: the worktree that `repo` or `uri` lies in. */
   name?: string | null;
@@ -1028,6 +1028,8 @@ export interface WorktreeStatusParams {
   repo?: string | null;
   /** The same as bytes, where the path is not UTF-8. Wins over `repo`. */
   repoBytes?: Array<number> | null;
+  /** Without the changed paths, for prompts. */
+  short?: boolean;
   /** Any `file:` URI inside it, for editors. */
   uri?: string | null;
 }
