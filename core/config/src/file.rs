@@ -93,6 +93,10 @@ fn to_item(value: &Value) -> Option<toml_edit::Item> {
         Value::Bool(b) => Some(toml_edit::value(*b)),
         Value::Number(n) => n.as_i64().map(toml_edit::value),
         Value::String(s) => Some(toml_edit::value(s.as_str())),
+        Value::Array(items) => {
+            let items: Option<Vec<&str>> = items.iter().map(Value::as_str).collect();
+            Some(toml_edit::value(toml_edit::Array::from_iter(items?)))
+        }
         _ => None,
     }
 }

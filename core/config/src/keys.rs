@@ -14,7 +14,12 @@ pub enum KeyKind {
     Text,
     /// One of a fixed set of words.
     Choice(&'static [&'static str]),
+    /// Texts; in a variable and on the command line separated by commas.
+    List,
 }
+
+/// Longest list.
+const MAX_ITEMS: usize = 64;
 
 /// One setting.
 pub struct Key {
@@ -29,10 +34,10 @@ pub struct Key {
 }
 
 impl Key {
-    /// Name of the environment variable: `PODIUM_` and the key in capitals with `_` for the dot.
+    /// Name of the environment variable: `PODIUM_` and the key in capitals with `_` for dots and dashes.
     #[must_use]
     pub fn variable(&self) -> String {
-        format!("PODIUM_{}", self.name.replace('.', "_").to_uppercase())
+        format!("PODIUM_{}", self.name.replace(['.', '-'], "_").to_uppercase())
     }
 
     /// Says what is wrong with a value, in words a person can act on.
@@ -53,6 +58,10 @@ impl Key {
                 Some(word) if words.contains(&word) => Ok(()),
                 _ => Err(format!("must be one of {}", words.join(", "))),
             },
+            KeyKind::List => match value.as_array() {
+                Some(items) if items.iter().all(Value::is_string) && items.len() <= MAX_ITEMS => Ok(()),
+                _ => Err(format!("must be a list of at most {MAX_ITEMS} texts")),
+            },
         }
     }
 
@@ -69,6 +78,9 @@ impl Key {
             },
             KeyKind::Integer { .. } => text.trim().parse::<i64>().map_or_else(|_| json!(text), |n| json!(n)),
             KeyKind::Text | KeyKind::Choice(_) => json!(text),
+            KeyKind::List => {
+                json!(text.split(',').map(str::trim).filter(|item| !item.is_empty()).collect::<Vec<_>>())
+            }
         };
         self.check(&value).map(|()| value)
     }
@@ -87,6 +99,10 @@ const fn number(
 
 const fn text(name: &'static str, default: fn() -> Value, project: bool, help: &'static str) -> Key {
     Key { name, kind: KeyKind::Text, default, help, project }
+}
+
+const fn list(name: &'static str, help: &'static str) -> Key {
+    Key { name, kind: KeyKind::List, default: || json!([]), help, project: true }
 }
 
 /// Every setting.
@@ -147,6 +163,68 @@ pub static KEYS: &[Key] = &[
         true,
         "longest time of one git command, in seconds",
     ),
+    number(
+        "worktrees.fetch_fresh_seconds",
+        0,
+        86_400,
+        || json!(60),
+        true,
+        "age of the last fetch up to which creating a worktree does not wait for another one, in seconds",
+    ),
+    number(
+        "worktrees.spares",
+        0,
+        16,
+        || json!(2),
+        true,
+        "worktrees kept ready in the background, so that making one takes no checkout; 0: none",
+    ),
+    number(
+        "worktrees.spares_min_files",
+        0,
+        10_000_000,
+        || json!(500),
+        true,
+        "tracked files below which a repository has no spares",
+    ),
+    number(
+        "worktrees.spares_max_mb",
+        0,
+        100_000_000,
+        || json!(4_096),
+        false,
+        "disk that the spares of one repository may take, in MiB",
+    ),
+    number(
+        "worktrees.spares_min_free_mb",
+        0,
+        100_000_000,
+        || json!(2_048),
+        false,
+        "free disk that spares leave, in MiB",
+    ),
+    list(
+        "worktree.copy",
+        "ignored files and folders of the main worktree that each new worktree gets a copy of (node_modules, target)",
+    ),
+    number("worktree.ports", 0, 100, || json!(0), true, "ports that each worktree gets of its own; 0: none"),
+    text("worktree.port_range", || json!("20000-29999"), true, "ports to choose from, FIRST-LAST"),
+    text(
+        "worktree.database",
+        || json!(""),
+        true,
+        "name of a database of each worktree's own, with {name} for the worktree's; empty: none",
+    ),
+    text(
+        "hooks.pre-create",
+        || json!(""),
+        true,
+        "command run before a worktree is made, in the main worktree",
+    ),
+    text("hooks.post-create", || json!(""), true, "command run in each worktree after it was made"),
+    text("hooks.pre-remove", || json!(""), true, "command run in a worktree before it is removed"),
+    text("hooks.post-switch", || json!(""), true, "command run in a worktree after `imi go` found it"),
+    number("hooks.timeout_seconds", 1, 86_400, || json!(300), true, "longest time of one hook, in seconds"),
     number(
         "worktrees.undo_days",
         1,

@@ -145,6 +145,14 @@ impl Config {
         self.values.get(name).and_then(|(value, _)| value.as_str()).unwrap_or_default()
     }
 
+    /// The items of a list.
+    #[must_use]
+    pub fn list(&self, name: &str) -> Vec<&str> {
+        debug_assert!(self.values.contains_key(name), "{name} is a setting");
+        let items = self.values.get(name).and_then(|(value, _)| value.as_array());
+        items.into_iter().flatten().filter_map(Value::as_str).collect()
+    }
+
     /// A number of seconds; `None` for 0.
     #[must_use]
     pub fn seconds(&self, name: &str) -> Option<std::time::Duration> {

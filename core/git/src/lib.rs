@@ -54,4 +54,4 @@ pub use repo::{RefFormat, Repo};
 pub use snapshot::{Snapshot, SnapshotScope};
 pub use trunk::{Trunk, TrunkSource};
 pub use version::GitVersion;
-pub use write::{AddWorktree, MergedTree, RepoWriter, WorktreeStart};
+pub use write::{AddWorktree, MergedTree, Peek, RepoWriter, TreeSize, WorktreeStart, links_to};

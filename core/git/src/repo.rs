@@ -123,7 +123,17 @@ impl Repo {
     pub fn with_git(&self, git: &Git) -> Result<Self> {
         let mut repo = self.clone();
         repo.place.git = git.clone();
-        repo.with_backend(self.backend)
+        let place = repo.place.clone();
+        repo.reader = match self.backend {
+            Backend::CommandLine => Arc::new(CliReader::new(place)),
+            // That it can be opened was found out before, by a look through the whole index.
+            Backend::Libgit2 => Arc::new(Libgit2Reader::known(place)),
+        };
+        Ok(repo)
+    }
+
+    pub(crate) fn reader(&self) -> &dyn Reader {
+        &*self.reader
     }
 
     pub fn git(&self) -> &Git {

@@ -2,6 +2,7 @@
 
 mod branches;
 mod merges;
+mod spares;
 mod worktrees;
 
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ use crate::queue::RepoLock;
 use crate::repo::Repo;
 
 pub use merges::MergedTree;
+pub use spares::{Peek, TreeSize, links_to};
 pub use worktrees::{AddWorktree, WorktreeStart};
 
 /// A git started by somebody else may hold a lock; usually for milliseconds.

@@ -5,9 +5,9 @@
 //! intent.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use podium_git::{AddWorktree, Fetch, GitError, Oid, Repo, Worktree, WorktreeLocation, WorktreeStart};
+use podium_git::{AddWorktree, GitError, Oid, Repo, Worktree, WorktreeLocation, WorktreeStart};
 use podium_protocol::{WireError, WorktreeCreateParams, WorktreeCreated};
 use podium_store::rusqlite::params;
 use podium_store::{Durability, Tx};
@@ -17,8 +17,9 @@ use crate::layout::Plan;
 use crate::removal::Step;
 use crate::rows::WorktreeRow;
 use crate::seen::What;
-use crate::service::{RepoHandle, Worktrees, after, new_id};
+use crate::service::{Making, RepoHandle, Worktrees, after, new_id};
 use crate::settings::Caller;
+use crate::spares::{Leased, SpareRow};
 use crate::{layout, paths, reconcile, trunk};
 
 /// A row of `creations`.
@@ -28,6 +29,17 @@ pub(crate) struct Creation {
     pub(crate) plan: Plan,
     /// Commit of the branch, where the branch is made for the worktree.
     pub(crate) new_branch_at: Option<String>,
+    /// Id of the spare that becomes the worktree.
+    pub(crate) spare: Option<String>,
+}
+
+/// What a request for a worktree came to.
+struct Made {
+    row: WorktreeRow,
+    notes: Vec<String>,
+    created: bool,
+    /// Commit of the spare that it was: its state is known without a look.
+    spare: Option<Oid>,
 }
 
 impl Worktrees {
@@ -58,13 +70,17 @@ impl Worktrees {
         let plan = Plan::new(params.kind.as_deref(), params.name.as_deref(), style, &handle.row)?;
         let (this, asker, shared) = (self.clone(), caller.clone(), handle.clone());
         let work = async move { this.make_or_enter(&shared, plan, params.from, &asker).await };
-        let (row, notes, created) = to_its_end(work).await?;
+        let Made { row, notes, created, spare } = to_its_end(work).await?;
         if let Some(claimant) = claimant {
             self.claim_now(&handle.row, &row.id, claimant).await?;
         }
-        let worktree = self.view_by_id(&handle, &row.id).await?;
+        let from_spare = spare.is_some();
+        let worktree = match spare {
+            Some(at) => self.view_of_spare(&handle, &row.id, at).await?,
+            None => self.view_by_id(&handle, &row.id).await?,
+        };
         let elapsed_ms = started.elapsed().as_secs_f64() * 1_000.0;
-        Ok(WorktreeCreated { worktree, elapsed_ms, from_spare: false, created, notes })
+        Ok(WorktreeCreated { worktree, elapsed_ms, from_spare, created, notes })
     }
 
     async fn make_or_enter(
@@ -73,7 +89,7 @@ impl Worktrees {
         plan: Plan,
         from: Option<String>,
         caller: &Caller,
-    ) -> Result<(WorktreeRow, Vec<String>, bool)> {
+    ) -> Result<Made> {
         let _turn = self.inner.gates.enter(format!("name/{}/{}", handle.row.id, plan.name)).await;
         if let Some(row) = self.existing(handle, &plan.name).await? {
             let mut notes = plan.notes;
@@ -81,12 +97,13 @@ impl Worktrees {
                 let branch = row.branch.as_deref().unwrap_or("a detached HEAD");
                 notes.push(format!("`{}` exists already, on {branch}", row.name));
             }
-            return Ok((row, notes, false));
+            return Ok(Made { row, notes, created: false, spare: None });
         }
         if paths::in_submodule(&handle.row.common_dir) {
             let error = WireError::user(format!("{} is a submodule", handle.row.root.display()));
             return Err(error.hint("make the worktree in the repository around it").into());
         }
+        let _making = Making::begin(self);
         let mut notes = plan.notes.clone();
         if from.is_none() {
             notes.extend(self.fetch_trunk(handle, caller).await);
@@ -95,8 +112,13 @@ impl Worktrees {
         let ready = move |repo: &Repo| prepare(repo, &asked, plan, from.as_deref());
         let (creation, start, more) = self.with_repo(handle, caller, ready).await?;
         notes.extend(more);
+        if let WorktreeStart::NewBranch { at, .. } = &start
+            && let Some(Leased { row, at }) = self.lease(handle, &creation, at, caller).await?
+        {
+            return Ok(Made { row, notes, created: true, spare: Some(at) });
+        }
         let row = self.make(handle, creation, start, caller).await?;
-        Ok((row, notes, true))
+        Ok(Made { row, notes, created: true, spare: None })
     }
 
     /// The worktree of this name, if git still has it.
@@ -131,45 +153,6 @@ impl Worktrees {
         }
     }
 
-    /// Fetches trunk; says so when it could not. Requests that wait at the same time share one attempt.
-    async fn fetch_trunk(&self, handle: &Arc<RepoHandle>, caller: &Caller) -> Option<String> {
-        let asked_at = Instant::now();
-        let patience =
-            u64::try_from(handle.config().integer("worktrees.fetch_timeout_ms")).unwrap_or_default();
-        if patience == 0 {
-            return None;
-        }
-        let mut newest = handle.fetched.lock().await;
-        if let Some((began, note)) = newest.as_ref()
-            && *began >= asked_at
-        {
-            return note.clone();
-        }
-        let began = Instant::now();
-        let asked = handle.clone();
-        let fetch = move |repo: &Repo| {
-            let Ok(found) = trunk::find(&asked) else { return Ok(None) };
-            let remotes = repo.remotes()?;
-            let tracked = found.remote.as_ref().and_then(|(name, _)| name.strip_prefix("refs/remotes/"));
-            let tracked =
-                tracked.and_then(|name| remotes.iter().find(|r| name.starts_with(&format!("{r}/"))));
-            let remote =
-                tracked.or_else(|| remotes.iter().find(|name| *name == "origin")).or(remotes.first());
-            let Some(remote) = remote else { return Ok(None) };
-            let mut fetch = Fetch::new(remote, Duration::from_millis(patience));
-            fetch.refspecs = vec![format!("+refs/heads/{0}:refs/remotes/{remote}/{0}", found.name)];
-            Ok(Some(repo.fetch(&fetch)))
-        };
-        let outcome = self.with_repo(handle, caller, fetch).await;
-        let note = match outcome {
-            Ok(None | Some(Ok(()))) => None,
-            Ok(Some(Err(error))) => Some(format!("trunk was not fetched, what is here was used: {error}")),
-            Err(error) => Some(format!("trunk was not fetched, what is here was used: {error}")),
-        };
-        *newest = Some((began, note.clone()));
-        note
-    }
-
     pub(crate) async fn make(
         &self,
         handle: &Arc<RepoHandle>,
@@ -187,11 +170,11 @@ impl Worktrees {
                 std::fs::create_dir_all(parent).map_err(|error| Error::io("made", parent, error))?;
             }
             let mut add = AddWorktree::new(&path, start);
-            add.timeout = patience;
+            (add.timeout, add.checkout) = (patience, false);
             Ok(repo.write(patience)?.add_worktree(&add)?)
         };
         let added = self.with_repo(handle, caller, add).await;
-        after(&self.inner.settings, Step::CreateAdded)?;
+        after(&self.inner.settings, Step::CreateRegistered)?;
         let worktree = match added {
             Ok(worktree) => worktree,
             Err(error) => {
@@ -199,6 +182,21 @@ impl Worktrees {
                 return Err(error);
             }
         };
+        let (location, head) = (worktree.location.clone(), worktree.head.clone());
+        // Without the turn: others register theirs while these files arrive.
+        let fill = move |repo: &Repo| {
+            repo.fill_worktree(&location, patience)?;
+            if let Some(id) = head.as_ref().and_then(|head| head.id()) {
+                repo.run_post_checkout(&location, id, patience);
+            }
+            Ok(())
+        };
+        let filled = self.with_repo(handle, caller, fill).await;
+        after(&self.inner.settings, Step::CreateAdded)?;
+        if let Err(error) = filled {
+            self.settle_creation(handle, creation).await?;
+            return Err(error);
+        }
         self.finish_creation(handle, creation, worktree, Some(caller.name().to_owned())).await
     }
 
@@ -214,8 +212,11 @@ impl Worktrees {
         let repo = handle.row.id.clone();
         let finish = move |tx: &Tx<'_>| -> Result<WorktreeRow> {
             tx.execute("DELETE FROM creations WHERE id = ?1", [&creation.id])?;
+            if let Some(spare) = &creation.spare {
+                SpareRow::delete(tx, spare)?;
+            }
             let row = WorktreeRow {
-                id: new_id(),
+                id: creation.id.clone(),
                 repo: handle.row.id.clone(),
                 pr: layout::pr_of(&creation.plan.name),
                 name: creation.plan.name,
@@ -267,7 +268,7 @@ fn prepare(
             return Err(GitError::BranchExists { name }.into());
         }
         notes.push(format!("branch `{name}` existed and was checked out as it is"));
-        let creation = Creation { id: new_id(), plan, new_branch_at: None };
+        let creation = Creation { id: new_id(), plan, new_branch_at: None, spare: None };
         return Ok((creation, WorktreeStart::Branch(name), notes));
     }
     if let Some(existing) = repo.ref_conflict(&name)? {
@@ -282,7 +283,7 @@ fn prepare(
     if !repo.is_bare() && handle.row.root.join(".gitmodules").exists() {
         notes.push("submodules are not checked out: `git submodule update --init` does that".to_owned());
     }
-    let creation = Creation { id: new_id(), plan, new_branch_at: Some(at.to_string()) };
+    let creation = Creation { id: new_id(), plan, new_branch_at: Some(at.to_string()), spare: None };
     Ok((creation, WorktreeStart::NewBranch { name, at }, notes))
 }
 
@@ -303,12 +304,15 @@ fn start(repo: &Repo, handle: &RepoHandle, from: Option<&str>, notes: &mut Vec<S
     }
 }
 
-fn intend(tx: &Tx<'_>, repo: &str, creation: &Creation) -> Result<()> {
-    let sql = "INSERT INTO creations (id, repo, name, path, kind, branch, start, started_at)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+pub(crate) fn intend(tx: &Tx<'_>, repo: &str, creation: &Creation) -> Result<()> {
+    let sql = "INSERT INTO creations (id, repo, name, path, kind, branch, start, spare, started_at)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
     let plan = &creation.plan;
     let path = paths::to_bytes(&plan.path);
     let (branch, at) = (&plan.branch, &creation.new_branch_at);
-    tx.execute(sql, params![creation.id, repo, plan.name, path, plan.kind, branch, at, tx.now])?;
+    tx.execute(
+        sql,
+        params![creation.id, repo, plan.name, path, plan.kind, branch, at, creation.spare, tx.now],
+    )?;
     Ok(())
 }

@@ -87,7 +87,8 @@ fn apply(tx: &Tx<'_>, handle: &RepoHandle, look: Look) -> Result<Option<Vec<Stri
         gone.push(row.id);
     }
     for worktree in fresh {
-        let half_made = worktree.locked.as_deref() == Some(INITIALIZING);
+        let half_made = worktree.locked.as_deref() == Some(INITIALIZING)
+            || crate::spares::is_spare(repo, &worktree.location.path);
         if !half_made && !hidden.contains(&worktree.location.path) {
             insert(tx, repo, &worktree, &look.trunk)?;
         }

@@ -61,7 +61,8 @@ impl Worktrees {
                 }
             }
         }
-        self.reconcile(&handle).await
+        self.reconcile(&handle).await?;
+        self.recover_spares(&handle).await
     }
 
     async fn recover_claims(&self) {
@@ -128,7 +129,7 @@ impl Worktrees {
         Ok(())
     }
 
-    async fn settle_creation(&self, handle: &Arc<RepoHandle>, creation: Creation) -> Result<()> {
+    pub(crate) async fn settle_creation(&self, handle: &Arc<RepoHandle>, creation: Creation) -> Result<()> {
         // Not the gate of the name: a request for the name may wait for this.
         let _turn = self.inner.gates.enter(format!("settle/{}", creation.id)).await;
         let (asked, id) = (handle.clone(), creation.id.clone());
@@ -143,6 +144,12 @@ impl Worktrees {
         // Settled while this waited for its turn.
         if known?.is_none() {
             return Ok(());
+        }
+        if let Some(spare) = &creation.spare {
+            return match self.settle_lease(handle, &creation, spare).await? {
+                Some(worktree) => self.finish_creation(handle, creation, worktree, None).await.map(drop),
+                None => Ok(()),
+            };
         }
         let task = creation.clone();
         let found = blocking(move || half_made_or_whole(&asked, &task)).await?;
@@ -209,8 +216,8 @@ fn all_with_repo(conn: &podium_store::rusqlite::Connection) -> Result<Vec<(RepoR
     Ok(found)
 }
 
-fn left_creations(conn: &podium_store::rusqlite::Connection, repo: &str) -> Result<Vec<Creation>> {
-    let sql = "SELECT id, name, path, kind, branch, start FROM creations WHERE repo = ?1";
+pub(crate) fn left_creations(conn: &podium_store::rusqlite::Connection, repo: &str) -> Result<Vec<Creation>> {
+    let sql = "SELECT id, name, path, kind, branch, start, spare FROM creations WHERE repo = ?1";
     let mut statement = conn.prepare_cached(sql)?;
     let read = |row: &podium_store::rusqlite::Row<'_>| {
         let plan = Plan {
@@ -220,7 +227,7 @@ fn left_creations(conn: &podium_store::rusqlite::Connection, repo: &str) -> Resu
             branch: row.get::<_, Option<String>>(4)?.unwrap_or_default(),
             notes: Vec::new(),
         };
-        Ok(Creation { id: row.get(0)?, plan, new_branch_at: row.get(5)? })
+        Ok(Creation { id: row.get(0)?, plan, new_branch_at: row.get(5)?, spare: row.get(6)? })
     };
     let found: Result<Vec<Creation>, _> = statement.query_map([repo], read)?.collect();
     Ok(found?)
@@ -240,26 +247,36 @@ fn purge_half_made(repo: &RepoRow, keep: Duration) -> Result<()> {
 }
 
 /// A git that outlived its daemon may still be filling the tree, and cleans up after itself if it fails.
-fn refuse_running(path: &Path) -> Result<()> {
-    let deadline = std::time::Instant::now() + OUTLIVING;
-    while is_being_added(path) {
+pub(crate) fn refuse_running(path: &Path) -> Result<()> {
+    if wait_for_running(path, OUTLIVING) {
+        return Ok(());
+    }
+    let text = format!("git is still making {}", path.display());
+    Err(WireError::busy(text).hint("try again in a moment").into())
+}
+
+/// Waits for a git that is at work in this tree; `false` when it does not end in time.
+pub(crate) fn wait_for_running(path: &Path, patience: Duration) -> bool {
+    let deadline = std::time::Instant::now() + patience;
+    while is_being_filled(path) {
         if std::time::Instant::now() > deadline {
-            let text = format!("git is still making {}", path.display());
-            return Err(WireError::busy(text).hint("try again in a moment").into());
+            return false;
         }
         std::thread::sleep(Duration::from_millis(50));
     }
-    Ok(())
+    true
 }
 
-/// Whether a `git worktree add` of this path runs, by the command lines of all processes. Where there is no `/proc`,
-/// nothing is found.
-fn is_being_added(path: &Path) -> bool {
+/// Whether a git adds this worktree or writes its files, by the command lines and folders of all processes. Where there
+/// is no `/proc`, nothing is found.
+fn is_being_filled(path: &Path) -> bool {
     let Ok(processes) = Path::new("/proc").read_dir() else { return false };
-    let wanted = [b"worktree".to_vec(), b"add".to_vec(), paths::to_bytes(path)];
+    let adding = [b"worktree".to_vec(), b"add".to_vec(), paths::to_bytes(path)];
     processes.flatten().any(|process| {
         let line = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
-        wanted.iter().all(|word| line.split(|byte| *byte == 0).any(|arg| arg == word))
+        let has = |word: &[u8]| line.split(|byte| *byte == 0).any(|arg| arg == word);
+        let here = || std::fs::read_link(process.path().join("cwd")).is_ok_and(|cwd| cwd == path);
+        adding.iter().all(|word| has(word)) || (has(b"reset") && has(b"--hard") && here())
     })
 }
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use podium_git::{OUR_LOCK_PREFIX, Repo};
+use podium_git::{Head, OUR_LOCK_PREFIX, Repo};
 use podium_protocol::{
     Alive, RepoForgetParams, RepoForgotten, RepoList, RepoRegistered, RepoSelector, WireError,
 };
@@ -13,9 +13,10 @@ use serde_json::json;
 
 use crate::error::{Error, Result, blocking};
 use crate::rows::{RepoRow, WorktreeRow};
+use crate::seen::What;
 use crate::service::{RepoHandle, Worktrees, new_id};
 use crate::settings::Caller;
-use crate::{paths, trunk};
+use crate::{paths, spares, trunk};
 
 impl Worktrees {
     /// Makes a repository known, with all its worktrees.
@@ -49,6 +50,9 @@ impl Worktrees {
         let (row, added) = store.write(Durability::Process, move |tx| insert(tx, common_dir, root)).await?;
         let handle = self.handle(&row).await?;
         self.reconcile(&handle).await?;
+        if added {
+            self.announce(&handle.row.id, What::Set);
+        }
         Ok((handle, added))
     }
 
@@ -118,6 +122,16 @@ impl Worktrees {
         blocking(move || {
             let writer = handle.repo.write(handle.patience())?;
             let mut undone = Vec::new();
+            let spares = spares::folder(&handle.row);
+            for worktree in handle.repo.worktrees()? {
+                let free = matches!(worktree.head, Some(Head::Detached { .. }));
+                if free && spares::is_spare(&handle.row, &worktree.location.path) {
+                    writer.remove_worktree(&worktree.location, true)?;
+                    undone.push(format!("deleted the spare {}", worktree.location.path.display()));
+                }
+            }
+            // Other repositories of the project may have theirs there; then it stays.
+            let _ = std::fs::remove_dir(&spares);
             for worktree in handle.repo.worktrees()? {
                 let ours = worktree.locked.as_ref().is_some_and(|reason| reason.starts_with(OUR_LOCK_PREFIX));
                 if ours && writer.unlock_worktree(&worktree.location)? {

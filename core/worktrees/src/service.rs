@@ -46,6 +46,8 @@ pub(crate) struct Inner {
     pub(crate) touched: Mutex<HashMap<String, i64>>,
     pub(crate) seen: Announcer,
     pub(crate) observer: Observer,
+    /// Number of worktrees being made: what can wait does so meanwhile.
+    pub(crate) making: tokio::sync::watch::Sender<usize>,
 }
 
 /// An open repository.
@@ -57,7 +59,7 @@ pub(crate) struct RepoHandle {
     /// knows that what it saw on disk is older than the rows.
     changes: AtomicU64,
     /// When the newest fetch of trunk began, and what it left to say.
-    pub(crate) fetched: tokio::sync::Mutex<Option<(std::time::Instant, Option<String>)>>,
+    pub(crate) fetched: tokio::sync::Mutex<Option<crate::fetching::Fetched>>,
 }
 
 impl RepoHandle {
@@ -106,6 +108,7 @@ impl Worktrees {
                 looks: Semaphore::new(parallel),
                 touched: Mutex::default(),
                 seen: Announcer::default(),
+                making: tokio::sync::watch::channel(0).0,
             }),
         }
     }
@@ -200,6 +203,22 @@ impl Worktrees {
 
     pub(crate) fn is_busy(&self, id: &str) -> bool {
         lock(&self.inner.busy).contains(id)
+    }
+}
+
+/// Somebody waits for a worktree until this goes.
+pub(crate) struct Making(Worktrees);
+
+impl Making {
+    pub(crate) fn begin(service: &Worktrees) -> Self {
+        service.inner.making.send_modify(|count| *count += 1);
+        Self(service.clone())
+    }
+}
+
+impl Drop for Making {
+    fn drop(&mut self) {
+        self.0.inner.making.send_modify(|count| *count = count.saturating_sub(1));
     }
 }
 

@@ -60,7 +60,20 @@ impl Worktrees {
         Ok(WorktreeList { worktrees })
     }
 
+    /// The whole ones, then those whose files are arriving.
     async fn listed(&self, handle: &Arc<RepoHandle>) -> Result<Vec<Worktree>> {
+        let filling = self.filling(handle).await?;
+        let mut worktrees = self.listed_whole(handle).await?;
+        for half_there in filling {
+            // It may have been finished in between.
+            if worktrees.iter().all(|known| known.id != half_there.id) {
+                worktrees.push(half_there);
+            }
+        }
+        Ok(worktrees)
+    }
+
+    async fn listed_whole(&self, handle: &Arc<RepoHandle>) -> Result<Vec<Worktree>> {
         let Some(known) = self.known(handle, true).await? else { return self.listed_afresh(handle).await };
         let rows = self.rows_of(handle).await?;
         let mut looks = Vec::with_capacity(rows.len());
@@ -191,6 +204,33 @@ impl Worktrees {
         row?.ok_or_else(|| WireError::not_found("the worktree was removed a moment ago").into())
     }
 
+    /// A worktree that was a spare a moment ago: nothing is changed in it, so no file is looked at.
+    pub(crate) async fn view_of_spare(
+        &self,
+        handle: &Arc<RepoHandle>,
+        id: &str,
+        at: Oid,
+    ) -> Result<Worktree> {
+        let asked = id.to_owned();
+        let row: Result<Option<WorktreeRow>> =
+            self.inner.store.read(move |conn| Ok(WorktreeRow::by_id(conn, &asked)?)).await;
+        let row = row?.ok_or_else(|| WireError::not_found("the worktree was removed a moment ago"))?;
+        let (this, handle) = (self.clone(), handle.clone());
+        blocking(move || {
+            let tip = trunk::tip(&handle);
+            let counts = distance(&handle, Some(&at), tip.as_ref().filter(|tip| **tip != at));
+            let tree = TreeStatus {
+                ahead: number(counts.ahead),
+                behind: number(counts.behind),
+                ..TreeStatus::default()
+            };
+            let commit = newest(&handle, &at);
+            let look = Look { status: None, head: Some(at), tree: Some(tree), commit };
+            Ok(this.shown(&handle.row, &row, look, false))
+        })
+        .await
+    }
+
     async fn fresh_view(
         &self,
         handle: &Arc<RepoHandle>,
@@ -279,13 +319,19 @@ pub(crate) fn look(handle: &RepoHandle, row: &WorktreeRow, tip: Option<&Oid>) ->
         behind: number(counts.behind),
         in_progress: status.in_progress.map(|what| progress(what).to_owned()),
     });
-    let commit = id.and_then(|id| handle.repo.commit(id).inspect_err(complain).ok());
-    let commit = commit.map(|commit| CommitInfo {
+    let commit = id.and_then(|id| newest(handle, id));
+    Look { status, head, tree, commit }
+}
+
+/// The commit as clients see it.
+fn newest(handle: &RepoHandle, id: &Oid) -> Option<CommitInfo> {
+    let read = handle.repo.commit(id);
+    let commit = read.inspect_err(|error| tracing::warn!(%error, "a commit cannot be read")).ok()?;
+    Some(CommitInfo {
         id: commit.id.to_string(),
         summary: commit.summary.chars().take(SUMMARY).collect(),
         time: rfc3339(commit.time.saturating_mul(1_000)),
-    });
-    Look { status, head, tree, commit }
+    })
 }
 
 /// An earlier look, counted against another trunk.

@@ -39,7 +39,12 @@ impl Libgit2Reader {
         }
         // Split and sparse indexes show only when the index is read.
         repository.index()?;
-        Ok(Self { cli: CliReader::new(place.clone()), place })
+        Ok(Self::known(place))
+    }
+
+    /// Of a repository that [`Libgit2Reader::new`] accepted.
+    pub(crate) fn known(place: Place) -> Self {
+        Self { cli: CliReader::new(place.clone()), place }
     }
 
     fn open(&self, git_dir: &Path) -> Result<Repository> {

@@ -29,12 +29,14 @@ pub struct AddWorktree {
     pub start: WorktreeStart,
     /// Run the repository's `post-checkout` hook.
     pub hooks: bool,
+    /// Write the files too. Without, [`crate::Repo::fill_worktree`] does it, for which no turn is needed.
+    pub checkout: bool,
     pub timeout: Duration,
 }
 
 impl AddWorktree {
     pub fn new(path: impl Into<PathBuf>, start: WorktreeStart) -> Self {
-        Self { path: path.into(), start, hooks: true, timeout: Duration::from_secs(600) }
+        Self { path: path.into(), start, hooks: true, checkout: true, timeout: Duration::from_secs(600) }
     }
 }
 
@@ -77,6 +79,9 @@ impl RepoWriter {
         }
         // Without this a missing branch could turn into one that tracks a remote.
         command.args(["worktree", "add", "--quiet", "--no-guess-remote"]);
+        if !add.checkout {
+            command.arg("--no-checkout");
+        }
         match &add.start {
             WorktreeStart::NewBranch { name, .. } | WorktreeStart::Branch(name) => {
                 command.arg("--").arg(&add.path).arg(name)

@@ -16,7 +16,20 @@ pub(crate) use remove::{delete_branch, move_to_trash};
 /// Points at which a crash can happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Step {
+    SpareIntent,
+    SpareAdded,
+    SpareFilled,
+    SpareAdvancing,
+    SpareAdvanced,
+    SpareGone,
+    LeaseIntent,
+    LeaseMoved,
+    LeaseLinked,
+    LeaseAdvanced,
+    LeaseSwitched,
     CreateIntent,
+    /// Git knows the worktree; its files are missing.
+    CreateRegistered,
     CreateAdded,
     RemoveIntent,
     RemoveBundled,

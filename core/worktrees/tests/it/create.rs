@@ -27,6 +27,8 @@ async fn a_worktree_is_made_from_trunk_and_entered_the_second_time() {
 #[tokio::test(flavor = "multi_thread")]
 async fn trunk_is_fetched_first_and_an_unreachable_remote_is_told() {
     let bed = Bed::new();
+    std::fs::create_dir(bed.work.join(".podium")).unwrap();
+    std::fs::write(bed.work.join(".podium/config.toml"), "[worktrees]\nfetch_fresh_seconds = 0\n").unwrap();
     bed.git(&bed.root, &["clone", "-q", "origin.git", "other"]);
     let newest = bed.commit(&bed.root.join("other"), "b.txt", "two\n");
     bed.git(&bed.root.join("other"), &["push", "-q"]);

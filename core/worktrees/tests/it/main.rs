@@ -11,3 +11,4 @@ mod owners;
 mod removal;
 mod repositories;
 mod reviews;
+mod spares;

@@ -6,3 +6,4 @@ pub(crate) mod idle;
 pub(crate) mod observe;
 pub(crate) mod purge;
 pub(crate) mod signals;
+pub(crate) mod spares;

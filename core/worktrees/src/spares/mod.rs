@@ -1,0 +1,28 @@
+//! Ready spares: worktrees that wait, hidden, whole and at the newest trunk, so that making one is a rename.
+//!
+//! `pool.rs` makes, advances and deletes them in the background, `lease.rs` turns one into the worktree that somebody
+//! asked for, `recover.rs` mends what a killed daemon left. A spare has no branch and nobody's work in it: whatever is
+//! doubtful about one is answered by deleting it, except that a spare on a branch is somebody's and is let go.
+
+mod lease;
+mod pool;
+mod recover;
+mod rows;
+
+use std::path::{Path, PathBuf};
+
+pub(crate) use lease::Leased;
+pub(crate) use rows::SpareRow;
+
+use crate::layout;
+use crate::rows::RepoRow;
+
+/// Folder of the spares, beside the worktrees: a rename must reach from one to the other.
+pub(crate) fn folder(repo: &RepoRow) -> PathBuf {
+    layout::folder_of(repo).join(".spares")
+}
+
+/// Whether a worktree there is none that people know of.
+pub(crate) fn is_spare(repo: &RepoRow, path: &Path) -> bool {
+    path.parent() == Some(folder(repo).as_path())
+}
