@@ -112,6 +112,7 @@ impl Worktrees {
         let ready = move |repo: &Repo| prepare(repo, &asked, plan, from.as_deref());
         let (creation, start, more) = self.with_repo(handle, caller, ready).await?;
         notes.extend(more);
+        let _busy = self.busy(&creation.id);
         if let WorktreeStart::NewBranch { at, .. } = &start
             && let Some(Leased { row, at }) = self.lease(handle, &creation, at, caller).await?
         {
@@ -160,7 +161,6 @@ impl Worktrees {
         start: WorktreeStart,
         caller: &Caller,
     ) -> Result<WorktreeRow> {
-        let _busy = self.busy(&creation.id);
         let (intent, repo) = (creation.clone(), handle.row.id.clone());
         self.inner.store.write(Durability::Power, move |tx| intend(tx, &repo, &intent)).await?;
         after(&self.inner.settings, Step::CreateIntent)?;
