@@ -161,6 +161,7 @@ impl Worktrees {
         start: WorktreeStart,
         caller: &Caller,
     ) -> Result<WorktreeRow> {
+        let _busy = self.busy(&creation.id);
         let (intent, repo) = (creation.clone(), handle.row.id.clone());
         self.inner.store.write(Durability::Power, move |tx| intend(tx, &repo, &intent)).await?;
         after(&self.inner.settings, Step::CreateIntent)?;

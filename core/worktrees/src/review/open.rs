@@ -170,7 +170,7 @@ impl Worktrees {
         };
         let (start, fresh) = self.with_repo(handle, caller, start).await?;
         let new_branch_at = fresh.then(|| found.head.to_string());
-        let creation = Creation { id: new_id(), plan, new_branch_at };
+        let creation = Creation { id: new_id(), plan, new_branch_at, spare: None };
         let row = self.make(handle, creation, start, caller).await?;
         let mut updated = false;
         if !fresh {
