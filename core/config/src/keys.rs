@@ -255,6 +255,14 @@ pub static KEYS: &[Key] = &[
         false,
         "address of a code host's API for reviews; empty: follows from the remote",
     ),
+    Key {
+        name: "sync.on_replace",
+        kind: KeyKind::Choice(&["repair", "adopt", "ask"]),
+        default: || json!("ask"),
+        help: "when a file replaces a synchronised link: back it up and link again (repair), share its content \
+               (adopt), or tell and leave it until `imi sync` (ask)",
+        project: false,
+    },
     text(
         "sessions.provider",
         || json!(""),

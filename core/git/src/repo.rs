@@ -20,6 +20,9 @@ use crate::queue::RepoLock;
 use crate::version::GitVersion;
 use crate::write::RepoWriter;
 
+/// Paths given to one git process.
+const PATHS_AT_ONCE: usize = 200;
+
 /// How references are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RefFormat {
@@ -271,6 +274,26 @@ impl Repo {
         let mut all = self.worktrees()?.into_iter();
         all.find(|worktree| worktree.location.path == wanted)
             .ok_or_else(|| GitError::NotAWorktree { path: path.to_owned() })
+    }
+
+    /// Those of these paths (relative to the top of the worktree) that the index has.
+    pub fn tracked(&self, at: &WorktreeLocation, paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
+        let mut found = Vec::new();
+        for some in paths.chunks(PATHS_AT_ONCE) {
+            let mut command = self.place.read_in(at);
+            command.env("GIT_LITERAL_PATHSPECS", "1").args([
+                "ls-files",
+                "--cached",
+                "--full-name",
+                "-z",
+                "--",
+            ]);
+            let output = command.args(some).output()?;
+            // A path that is a folder lists what is below it.
+            let listed = output.split(|byte| *byte == 0).map(path_from_bytes);
+            found.extend(listed.filter(|path| some.contains(path)));
+        }
+        Ok(found)
     }
 
     /// # Errors

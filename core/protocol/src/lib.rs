@@ -18,6 +18,7 @@ mod repo;
 mod review;
 pub mod schema;
 mod session;
+mod sync;
 mod system;
 mod worktree;
 
@@ -33,6 +34,7 @@ pub use model::*;
 pub use repo::*;
 pub use review::*;
 pub use session::*;
+pub use sync::*;
 pub use system::*;
 pub use worktree::*;
 

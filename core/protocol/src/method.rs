@@ -137,6 +137,11 @@ methods! {
     /// Keeps a claim alive that no process is bound to.
     "claim/heartbeat" ClaimHeartbeat(ClaimHeartbeatParams) -> ClaimHeartbeaten, Anyone, Method, env: false;
 
+    /// Links the files that all worktrees share, repairs the links, and tells how each is.
+    "sync/run" SyncRun(SyncRunParams) -> SyncReport, Anyone, Command, env: false;
+    /// What links replaced, and where it is kept.
+    "sync/backups" SyncBackupsMethod(SyncBackupsParams) -> SyncBackups, Anyone, Method, env: false;
+
     /// Starts a session and answers with its id at once; `session/attach` streams it.
     "session/start" SessionStart(SessionStartParams) -> SessionStarted, Anyone, Command, env: true;
     /// Goes on with a session, or adds a turn.

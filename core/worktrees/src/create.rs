@@ -71,6 +71,9 @@ impl Worktrees {
         let (this, asker, shared) = (self.clone(), caller.clone(), handle.clone());
         let work = async move { this.make_or_enter(&shared, plan, params.from, &asker).await };
         let Made { row, notes, created, spare } = to_its_end(work).await?;
+        if created {
+            self.sync_new(&handle, &row.id).await;
+        }
         if let Some(claimant) = claimant {
             self.claim_now(&handle.row, &row.id, claimant).await?;
         }

@@ -31,6 +31,7 @@ mod service;
 mod settings;
 mod spares;
 mod switch;
+mod sync;
 mod trunk;
 mod view;
 
@@ -40,3 +41,4 @@ pub use seen::{Seen, What};
 pub use select::Resolved;
 pub use service::Worktrees;
 pub use settings::{AgentCaller, Caller, Clock, SessionAlive, Settings, StopAfter};
+pub use sync::SyncWatch;

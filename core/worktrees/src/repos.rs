@@ -74,7 +74,9 @@ impl Worktrees {
         if !params.force {
             self.refuse_losses(&rows, trashed)?;
         }
-        let undone = self.take_back(&handle, rows, trashed).await?;
+        let unlinked = self.unlink_all(&handle).await?;
+        let mut undone = self.take_back(&handle, rows, trashed).await?;
+        undone.extend(unlinked);
         let row = handle.row.clone();
         let gone = row.clone();
         let dropped = self.inner.store.write(Durability::Power, move |tx| -> Result<()> {

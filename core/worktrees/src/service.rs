@@ -48,6 +48,8 @@ pub(crate) struct Inner {
     pub(crate) observer: Observer,
     /// Number of worktrees being made: what can wait does so meanwhile.
     pub(crate) making: tokio::sync::watch::Sender<usize>,
+    /// Shared files as of their last synchronisation.
+    pub(crate) stamps: Mutex<crate::sync::Stamps>,
 }
 
 /// An open repository.
@@ -109,6 +111,7 @@ impl Worktrees {
                 touched: Mutex::default(),
                 seen: Announcer::default(),
                 making: tokio::sync::watch::channel(0).0,
+                stamps: Mutex::default(),
             }),
         }
     }

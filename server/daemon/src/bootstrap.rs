@@ -143,6 +143,7 @@ async fn serve(options: Options) -> Result<(), StartError> {
         tokio::spawn(tasks::observe::run(Arc::clone(&daemon))),
         tokio::spawn(tasks::config_reload::run(Arc::clone(&daemon))),
         tokio::spawn(tasks::spares::run(Arc::clone(&daemon))),
+        tokio::spawn(tasks::sync::run(Arc::clone(&daemon))),
     ];
     socket.accept(Arc::clone(&daemon), None).await;
     for task in background {

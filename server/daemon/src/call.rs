@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::ipc::Peer;
 use crate::services::{
-    artifacts, claims, config, events, inbox, models, repos, reviews, sessions, system, worktrees,
+    artifacts, claims, config, events, inbox, models, repos, reviews, sessions, sync, system, worktrees,
 };
 use crate::state::{Daemon, user_name};
 
@@ -113,6 +113,8 @@ pub(crate) async fn dispatch(call: Call, method: &str, params: Value) -> Result<
         ClaimRelease => claims::release,
         ClaimVerify => claims::verify,
         ClaimHeartbeat => claims::heartbeat,
+        SyncRun => sync::run,
+        SyncBackupsMethod => sync::backups,
         SessionStart => sessions::start,
         SessionResume => sessions::resume,
         SessionAttach => sessions::attach,

@@ -106,6 +106,7 @@ impl Worktrees {
         let row = self.inner.store.write(Durability::Power, finish).await?;
         // It comes back without the claim it may have had.
         self.mirror_or_warn(&handle.row, &row.id).await;
+        self.sync_new(handle, &row.id).await;
         let emptied = blocking(move || {
             trash::delete(&removal.tree_trash)?;
             trash::delete(&removal.trash)

@@ -12,3 +12,4 @@ mod removal;
 mod repositories;
 mod reviews;
 mod spares;
+mod sync;

@@ -139,6 +139,17 @@ Examples:
         after_help = "Examples:\n  imi undo            the newest removal\n  imi undo ID         the one that `imi remove` named"
     )]
     Undo(UndoArgs),
+    /// Link the files that all worktrees share, and repair the links
+    #[command(after_help = "\
+Shared files lie in `.podium/sync/` of a clone, or in `sync/repo/` beside the worktrees of a project folder; in
+`global/` beside or in it, those for every repository, in `worktrees/NAME/` those for one worktree, which win.
+
+Examples:
+  imi sync                      what replaced a link is kept, and linked again
+  imi sync --check              only look; exit 1 when something is off
+  imi sync --adopt .env         what replaced the link becomes the shared file
+  imi sync --backups            what was replaced, and where it is kept")]
+    Sync(SyncArgs),
     /// Print the function that lets `imi feat` and `imi go` change the shell's folder
     #[command(after_help = "\
 Examples:
@@ -320,6 +331,25 @@ pub struct RemoveArgs {
 pub struct UndoArgs {
     /// What `imi remove` named [default: the newest removal]
     pub id: Option<String>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct SyncArgs {
+    /// Only look; exit 1 when something is off
+    #[arg(long, conflicts_with_all = ["adopt", "force", "backups"])]
+    pub check: bool,
+    /// Share the file at this path, relative to the top of its worktree; the old shared one is kept
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["force", "backups"])]
+    pub adopt: Option<PathBuf>,
+    /// Only this worktree: feat-x or feat/x
+    #[arg(long, value_name = "NAME")]
+    pub worktree: Option<String>,
+    /// Also where a worktree has a file of its own; it is kept
+    #[arg(long)]
+    pub force: bool,
+    /// List what was replaced
+    #[arg(long)]
+    pub backups: bool,
 }
 
 #[derive(Debug, Clone, Args)]

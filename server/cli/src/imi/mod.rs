@@ -6,6 +6,7 @@ mod monitor;
 mod render;
 mod reviews;
 mod shell;
+mod sync;
 mod worktrees;
 
 pub use args::{ImiArgs, ImiCli, ImiCommand};
@@ -44,6 +45,7 @@ pub async fn run(context: &Context, args: ImiArgs) -> Ending {
         ImiCommand::Release(release) => claims::release(context, at, release).await,
         ImiCommand::VerifyLock(verify) => claims::verify_lock(context, at, verify).await,
         ImiCommand::Heartbeat(heartbeat) => claims::heartbeat(context, at, heartbeat).await,
+        ImiCommand::Sync(args) => sync::sync(context, at, args).await,
         // Answered above, before anything asks where the repository is.
         ImiCommand::ShellInit(_) | ImiCommand::Completions(_) => Ok(0),
     }

@@ -9,5 +9,6 @@ pub(crate) mod models;
 pub(crate) mod repos;
 pub(crate) mod reviews;
 pub(crate) mod sessions;
+pub(crate) mod sync;
 pub(crate) mod system;
 pub(crate) mod worktrees;

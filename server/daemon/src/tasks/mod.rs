@@ -7,3 +7,4 @@ pub(crate) mod observe;
 pub(crate) mod purge;
 pub(crate) mod signals;
 pub(crate) mod spares;
+pub(crate) mod sync;

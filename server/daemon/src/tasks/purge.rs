@@ -21,6 +21,7 @@ pub(crate) async fn run(daemon: Arc<Daemon>) {
             Err(error) => tracing::warn!(%error, "old events could not be purged"),
         }
         daemon.worktrees.purge_trash().await;
+        daemon.worktrees.purge_sync_backups().await;
         tokio::time::sleep(EVERY).await;
     }
 }

@@ -15,5 +15,6 @@ mod model;
 mod monitor;
 mod observing;
 mod storage_faults;
+mod sync;
 mod versions;
 mod worktrees;
