@@ -29,7 +29,7 @@ impl Worktrees {
         let path = plain(path)?;
         let look = Order { check: true, only: only.clone(), reach: Reach { replaced: false, own: false } };
         let found = self.synchronise(handle, look).await?;
-        let rows = self.rows_of(handle).await?;
+        let rows = self.sync_trees(handle).await?;
         let mut candidates: Vec<&WorktreeRow> = rows
             .iter()
             .filter(|row| only.as_ref().is_none_or(|id| *id == row.id))
@@ -118,7 +118,7 @@ impl Worktrees {
         self.inner.store.write(Durability::Process, write).await
     }
 
-    async fn rows_of(&self, handle: &RepoHandle) -> Result<Vec<WorktreeRow>> {
+    async fn sync_trees(&self, handle: &RepoHandle) -> Result<Vec<WorktreeRow>> {
         let repo = handle.row.id.clone();
         self.inner.store.read(move |conn| Ok(WorktreeRow::of_repo(conn, &repo)?)).await
     }

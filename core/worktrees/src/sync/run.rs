@@ -107,7 +107,7 @@ impl Worktrees {
     pub async fn sync_watch(&self, repo: &str) -> Result<Option<SyncWatch>, WireError> {
         let Some(handle) = self.handle_of(repo).await? else { return Ok(None) };
         let place = Place::of(&handle.row);
-        let known = self.known(&handle).await?;
+        let known = self.sync_rows(&handle).await?;
         let of_tree = |row: &WorktreeRow| {
             let links = known.links.get(&row.id).into_iter().flatten();
             links.map(|link| row.path.join(&link.path)).collect::<Vec<_>>()
@@ -148,7 +148,7 @@ impl Worktrees {
         handle.config().text("sync.on_replace").to_owned()
     }
 
-    async fn known(&self, handle: &RepoHandle) -> Result<Known> {
+    async fn sync_rows(&self, handle: &RepoHandle) -> Result<Known> {
         let repo = handle.row.id.clone();
         let read = self.inner.store.read(move |conn| -> Result<Known> {
             let mut links: BTreeMap<String, Vec<LinkRow>> = BTreeMap::new();
@@ -165,7 +165,7 @@ impl Worktrees {
     pub(super) async fn synchronise(&self, handle: &Arc<RepoHandle>, order: Order) -> Result<Outcome> {
         let _turn = self.inner.gates.enter(format!("sync/{}", handle.row.id)).await;
         let place = Place::of(&handle.row);
-        let mut known = self.known(handle).await?;
+        let mut known = self.sync_rows(handle).await?;
         let asked = place.clone();
         let read =
             blocking(move || Sources::read(&asked).map_err(|error| Error::io("read", &asked.folder, error)));
@@ -333,7 +333,7 @@ impl Worktrees {
     pub(crate) async fn unlink_all(&self, handle: &Arc<RepoHandle>) -> Result<Vec<String>> {
         let _turn = self.inner.gates.enter(format!("sync/{}", handle.row.id)).await;
         let place = Place::of(&handle.row);
-        let mut known = self.known(handle).await?;
+        let mut known = self.sync_rows(handle).await?;
         let asked = handle.clone();
         let undone = blocking(move || {
             let mut count = 0_usize;
