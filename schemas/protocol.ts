@@ -831,6 +831,92 @@ export interface Stopping {
   sessionsInterrupted: number;
 }
 
+export interface SyncBackup {
+  /** The file that has the content. */
+  kept: string;
+  /** Relative to the top of the worktree. */
+  path: string;
+  time: string;
+  worktree: string;
+}
+
+/** What links replaced and what was adopted over, newest first. */
+export interface SyncBackups {
+  backups: Array<SyncBackup>;
+}
+
+/** Which repository a request is about. All fields may be absent where the caller has only one. */
+export interface SyncBackupsParams {
+  /** Any path inside the repository or one of its worktrees, absolute. */
+  repo?: string | null;
+  /** The same as bytes, where the path is not UTF-8. Wins over `repo`. */
+  repoBytes?: Array<number> | null;
+  /** Any `file:` URI inside it, for editors. */
+  uri?: string | null;
+}
+
+/** One path in one worktree. */
+export interface SyncFile {
+  /** Where what lay at the path is kept. */
+  backup?: string | null;
+  /** Why, where the state alone does not say it. */
+  detail?: string | null;
+  /** `global`, `repo` or `worktree`; `null` when nothing is shared at this path any more. */
+  layer: string | null;
+  /** Relative to the top of the worktree. */
+  path: string;
+  state: SyncState;
+  /** Text of the link, relative to its folder. */
+  target: string | null;
+}
+
+/** What was found and done. */
+export interface SyncReport {
+  adopted: number;
+  /** Whether nothing was changed because that was asked for. */
+  check: boolean;
+  /** Folder of the shared files, whether or not it exists. */
+  folder: string;
+  linked: number;
+  /** What a person should know besides. */
+  notes: Array<string>;
+  /** Files that are not as they should be, now. */
+  off: number;
+  removed: number;
+  repaired: number;
+  repo: RepoRef;
+  /** Files in the folder that can be shared. */
+  sources: number;
+  worktrees: Array<SyncWorktree>;
+}
+
+/** Which repository a request is about. All fields may be absent where the caller has only one. */
+export interface SyncRunParams {
+  /** Makes the file at this path, relative to the top of its worktree, the shared one. Needs a person. */
+  adopt?: string | null;
+  /** Only look. */
+  check?: boolean;
+  /** Also where a worktree has a file of its own that never was a link; it is kept as a backup. Needs a person. */
+  force?: boolean;
+  /** Any path inside the repository or one of its worktrees, absolute. */
+  repo?: string | null;
+  /** The same as bytes, where the path is not UTF-8. Wins over `repo`. */
+  repoBytes?: Array<number> | null;
+  /** Any `file:` URI inside it, for editors. */
+  uri?: string | null;
+  /** Only this worktree. Absent: all of the repository. */
+  worktree?: string | null;
+}
+
+export type SyncState = "ok" | "linked" | "repaired" | "removed" | "adopted" | "missing" | "wrong_target" | "dangling" | "replaced" | "own" | "conflict" | "tracked" | "loop" | "outside" | "failed";
+
+export interface SyncWorktree {
+  files: Array<SyncFile>;
+  name: string;
+  off: number;
+  path: string;
+}
+
 /** Counts of paths, and commits against trunk. */
 export interface TreeStatus {
   /** Commits that trunk does not have. */
@@ -1104,6 +1190,8 @@ export interface Methods {
   "podium/session/show": { params: SessionShowParams; answer: SessionShown };
   "podium/session/start": { params: SessionStartParams; answer: SessionStarted };
   "podium/status": { params: StatusParams; answer: DaemonStatus };
+  "podium/sync/backups": { params: SyncBackupsParams; answer: SyncBackups };
+  "podium/sync/run": { params: SyncRunParams; answer: SyncReport };
   "podium/unsubscribe": { params: UnsubscribeParams; answer: Unsubscribed };
   "podium/worktree/create": { params: WorktreeCreateParams; answer: WorktreeCreated };
   "podium/worktree/list": { params: WorktreeListParams; answer: WorktreeList };
