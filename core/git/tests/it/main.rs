@@ -7,6 +7,7 @@ mod parsers;
 mod processes;
 mod reads;
 mod support;
+mod trials;
 
 #[test]
 fn every_test_file_is_part_of_this_binary() {
