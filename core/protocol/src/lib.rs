@@ -8,6 +8,7 @@
 mod artifact;
 mod claim;
 mod config;
+mod conflict;
 mod error;
 mod event;
 mod frame;
@@ -25,6 +26,7 @@ mod worktree;
 pub use artifact::*;
 pub use claim::*;
 pub use config::*;
+pub use conflict::*;
 pub use error::*;
 pub use event::*;
 pub use frame::*;

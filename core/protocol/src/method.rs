@@ -125,6 +125,8 @@ methods! {
     "worktree/review" WorktreeReview(WorktreeReviewParams) -> WorktreeReviewed, Anyone, Command, env: true;
     /// Pushes the commits made in a review's worktree to the pull request's branch, or to one beside it.
     "review/push" ReviewPush(ReviewPushParams) -> ReviewPushed, Person, Command, env: true;
+    /// Worktrees whose work does not merge with each other's, or with trunk.
+    "worktree/conflicts" WorktreeConflictsMethod(WorktreeConflictsParams) -> WorktreeConflicts, Anyone, Command, env: false;
     /// The worktree a file lies in.
     "worktree/locate" WorktreeLocate(WorktreeLocateParams) -> WorktreeLocated, Anyone, Method, env: false;
 

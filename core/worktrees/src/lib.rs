@@ -19,6 +19,7 @@ mod health;
 mod layout;
 mod observe;
 mod paths;
+mod radar;
 mod reconcile;
 mod recover;
 mod removal;

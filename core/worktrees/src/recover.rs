@@ -34,6 +34,9 @@ impl Worktrees {
             Vec::new()
         });
         for repo in repos {
+            if let Err(error) = self.recover_conflicts(&repo.id).await {
+                tracing::warn!(%error, "conflicts that were told cannot be read");
+            }
             if let Err(error) = self.recover_repo(&repo).await {
                 tracing::warn!(%error, root = %repo.root.display(), "a repository was not looked through");
             }

@@ -15,6 +15,7 @@ use crate::claim::{Queues, Watches};
 use crate::error::{Error, Result, blocking};
 use crate::gates::Gates;
 use crate::observe::Observer;
+use crate::radar::Radar;
 use crate::rows::RepoRow;
 use crate::seen::Announcer;
 use crate::settings::{Caller, Settings};
@@ -50,6 +51,7 @@ pub(crate) struct Inner {
     pub(crate) making: tokio::sync::watch::Sender<usize>,
     /// Shared files as of their last synchronisation.
     pub(crate) stamps: Mutex<crate::sync::Stamps>,
+    pub(crate) radar: Radar,
 }
 
 /// An open repository.
@@ -101,6 +103,7 @@ impl Worktrees {
                 config,
                 settings,
                 observer,
+                radar: Radar::default(),
                 gits: Mutex::default(),
                 repos: Mutex::default(),
                 gates: Gates::default(),
@@ -181,6 +184,7 @@ impl Worktrees {
     pub(crate) fn drop_handle(&self, repo: &str) {
         lock(&self.inner.repos).remove(repo);
         self.inner.observer.forget(repo);
+        self.inner.radar.forget(repo);
     }
 
     /// Looks at the project's settings again.

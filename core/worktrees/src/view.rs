@@ -272,7 +272,7 @@ impl Worktrees {
             claim: row.claim.as_ref().map(|claim| self.info(claim)),
             status: look.tree,
             last_commit: look.commit,
-            conflicts_with: Vec::new(),
+            conflicts_with: self.conflicts_with(&repo.id, &row.id),
             state: if missing { WorktreeState::Missing } else { WorktreeState::Ready },
         }
     }

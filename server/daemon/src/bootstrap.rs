@@ -141,6 +141,7 @@ async fn serve(options: Options) -> Result<(), StartError> {
         tokio::spawn(tasks::purge::run(Arc::clone(&daemon))),
         tokio::spawn(tasks::claims::run(Arc::clone(&daemon))),
         tokio::spawn(tasks::observe::run(Arc::clone(&daemon))),
+        tokio::spawn(tasks::radar::run(Arc::clone(&daemon))),
         tokio::spawn(tasks::config_reload::run(Arc::clone(&daemon))),
         tokio::spawn(tasks::spares::run(Arc::clone(&daemon))),
         tokio::spawn(tasks::sync::run(Arc::clone(&daemon))),

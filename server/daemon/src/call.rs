@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use crate::ipc::Peer;
 use crate::services::{
-    artifacts, claims, config, events, inbox, models, repos, reviews, sessions, sync, system, worktrees,
+    artifacts, claims, config, conflicts, events, inbox, models, repos, reviews, sessions, sync, system,
+    worktrees,
 };
 use crate::state::{Daemon, user_name};
 
@@ -106,6 +107,7 @@ pub(crate) async fn dispatch(call: Call, method: &str, params: Value) -> Result<
         WorktreeSwitch => worktrees::switch,
         WorktreeRemove => worktrees::remove,
         WorktreeUndo => worktrees::undo,
+        WorktreeConflictsMethod => conflicts::list,
         WorktreeLocate => worktrees::locate,
         WorktreeReview => reviews::open,
         ReviewPush => reviews::push,

@@ -17,7 +17,8 @@
 //! - `podium.session.start` and `podium.session.resume` answer at once and show `$/progress` until the session's end,
 //!   which `window/workDoneProgress/cancel` brings on, then one `window/showMessage`.
 //! - Code actions on a selection, code lenses on `TODO` and `FIXME`, `workspace/symbol` for queries that start with
-//!   `#`, a diagnostic of source `podium` and code `claimed` on the first line of files in somebody else's worktree.
+//!   `#`, a diagnostic of source `podium` and code `claimed` on the first line of files in somebody else's worktree,
+//!   and diagnostics of code `radar` on the lines of open files that another worktree, or trunk, changes too.
 //! - Errors are JSON-RPC errors: the code by kind, the message for a person, the whole error as `data`.
 //!
 //! # Commands beyond the protocol's methods
@@ -70,6 +71,7 @@ mod notifications;
 mod places;
 mod position;
 mod progress;
+mod radar;
 mod requests;
 mod scratch;
 mod server;

@@ -12,6 +12,7 @@ use tower_lsp::ls_types::ProgressToken;
 use crate::documents::Documents;
 use crate::editor::Editor;
 use crate::places::Places;
+use crate::radar::Radar;
 use crate::subscriptions::Subscriptions;
 use crate::uris;
 
@@ -25,6 +26,7 @@ pub(crate) struct State {
     pub(crate) folders: Mutex<Vec<String>>,
     pub(crate) mine: Mutex<Mine>,
     pub(crate) places: Places,
+    pub(crate) radar: Radar,
     pub(crate) subscriptions: Subscriptions,
     /// Sessions whose progress the editor shows, by progress token.
     pub(crate) followed: Mutex<HashMap<ProgressToken, String>>,
@@ -54,6 +56,7 @@ impl State {
             folders: Mutex::default(),
             mine: Mutex::new(mine),
             places: Places::default(),
+            radar: Radar::default(),
             subscriptions: Subscriptions::default(),
             followed: Mutex::default(),
             changed: Notify::new(),

@@ -138,8 +138,8 @@ pub(super) fn merge(
     let mut found = Vec::new();
     for group in told.groups.values() {
         let Some(mut conflict) = described(group, &blob)? else { continue };
-        if told.is_renamed(group) {
-            conflict.kind = ConflictKind::Rename;
+        if let Some(kind) = told.kind(group) {
+            conflict.kind = kind;
         }
         if let Some(path) = own_path(&group.ours, ours.1) {
             conflict.ours = path;
@@ -217,14 +217,20 @@ impl Told {
         Some(())
     }
 
-    fn is_renamed(&self, group: &Group) -> bool {
-        let both = group.ours.is_some() && group.theirs.is_some();
-        let stages = [&group.base, &group.ours, &group.theirs];
-        let path = stages.into_iter().flatten().map(|entry| &entry.path).next();
-        !both
-            && self.messages.iter().any(|(kind, paths)| {
-                kind.starts_with("CONFLICT (rename/") && path.is_some_and(|path| paths.contains(path))
-            })
+    /// What git says about a path that it has for one side only.
+    fn kind(&self, group: &Group) -> Option<ConflictKind> {
+        if group.ours.is_some() && group.theirs.is_some() {
+            return None;
+        }
+        let mut entries = [&group.base, &group.ours, &group.theirs].into_iter().flatten();
+        let path = &entries.next()?.path;
+        self.messages.iter().filter(|(_, paths)| paths.contains(path)).find_map(|(kind, _)| {
+            match kind.strip_prefix("CONFLICT (")? {
+                rest if rest.starts_with("rename/") => Some(ConflictKind::Rename),
+                rest if rest.starts_with("distinct ") => Some(ConflictKind::Mode),
+                _ => None,
+            }
+        })
     }
 }
 

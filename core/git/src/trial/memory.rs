@@ -25,15 +25,18 @@ const FIRST: i32 = 1_000;
 
 type RawResult<T> = std::result::Result<T, git2::Error>;
 
-/// Opens the repository with a database that borrows all it has and keeps what is written in memory.
-fn open(repo: &Repo, git_dir: &Path) -> RawResult<Repository> {
+/// Opens the repository with a database that keeps what is written in memory and borrows, if asked, all that the
+/// repository has.
+fn open(git_dir: &Path, borrowed: Option<&Repo>) -> RawResult<Repository> {
     let flags = RepositoryOpenFlags::NO_SEARCH | RepositoryOpenFlags::NO_DOTGIT;
     let opened = Repository::open_ext(git_dir, flags, std::iter::empty::<&Path>())?;
-    let objects = repo.common_dir().join("objects");
-    let objects = objects.to_str().ok_or_else(|| git2::Error::from_str("the path is not UTF-8"))?;
     let database = Odb::new()?;
     database.add_new_mempack_backend(FIRST)?;
-    database.add_disk_alternate(objects)?;
+    if let Some(repo) = borrowed {
+        let objects = repo.common_dir().join("objects");
+        let objects = objects.to_str().ok_or_else(|| git2::Error::from_str("the path is not UTF-8"))?;
+        database.add_disk_alternate(objects)?;
+    }
     opened.set_odb(&database)?;
     Ok(opened)
 }
@@ -55,8 +58,7 @@ pub(super) fn work(repo: &Repo, at: &WorktreeLocation) -> Result<Work> {
     let head = repo.head(at)?.id().cloned();
     let entries = repo.status(at, Untracked::All)?.entries;
     let taken = || -> RawResult<Work> {
-        let opened = open(repo, &at.git_dir)?;
-        opened.set_workdir(&at.path, false)?;
+        let opened = open(&at.git_dir, Some(repo))?;
         let base = match &head {
             Some(id) => Some(opened.find_commit(raw(id)?)?.tree_id()),
             None => None,
@@ -77,6 +79,8 @@ struct Reader<'a> {
     repo: &'a Repository,
     at: &'a WorktreeLocation,
     base: Option<RawOid>,
+    /// Sees no object of the repository, so that hashing a file renews the time of none.
+    hasher: Repository,
     /// Whether the file system's executable bit counts.
     modes: bool,
     left: u64,
@@ -85,7 +89,9 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     fn new(repo: &'a Repository, at: &'a WorktreeLocation, base: Option<RawOid>) -> RawResult<Self> {
         let modes = repo.config()?.snapshot()?.get_bool("core.fileMode").unwrap_or(true);
-        Ok(Self { repo, at, base, modes, left: BUDGET })
+        let hasher = open(&at.git_dir, None)?;
+        hasher.set_workdir(&at.path, false)?;
+        Ok(Self { repo, at, base, hasher, modes, left: BUDGET })
     }
 
     fn tree(&mut self, entries: &[StatusEntry], made: &mut Vec<Object>) -> RawResult<RawOid> {
@@ -153,7 +159,7 @@ impl<'a> Reader<'a> {
             return Ok(Some(format!("\0too large for a trial merge: {id}\n").into_bytes()));
         }
         self.left = self.left.saturating_sub(length);
-        match self.repo.blob_path(path).and_then(|id| self.repo.find_blob(id)) {
+        match self.hasher.blob_path(path).and_then(|id| self.hasher.find_blob(id)) {
             Ok(blob) => Ok(Some(blob.content().to_vec())),
             Err(_) => Ok(std::fs::read(path).ok()),
         }
@@ -190,7 +196,7 @@ pub(super) struct MemoryMerger {
 impl MemoryMerger {
     pub(super) fn open(repo: &Repo) -> Result<Self> {
         let place = repo.common_dir().to_owned();
-        let opened = open(repo, &place).map_err(failed(&place))?;
+        let opened = open(&place, Some(repo)).map_err(failed(&place))?;
         Ok(Self { repo: opened, place, loaded: HashSet::new(), kept: Vec::new() })
     }
 
@@ -202,7 +208,7 @@ impl MemoryMerger {
         self.kept.push(objects.clone());
         let database = self.repo.odb()?;
         for object in objects.iter() {
-            database.write(object.kind, &object.bytes)?;
+            tree::keep(&database, object.kind, &object.bytes)?;
         }
         Ok(())
     }

@@ -206,14 +206,20 @@ struct Changes(BTreeMap<Vec<u8>, Changed>);
 
 impl Changes {
     /// Whether a merge cannot conflict, by the paths alone: none is changed differently by both, and no file of one
-    /// is where the other has a folder. Renames show as a deletion and an addition, so that they are seen as well.
+    /// is where the other has a folder. A rename shows as a deletion and an addition; so where both deleted a file,
+    /// and one of them added another, each may have renamed it.
     fn fits(&self, other: &Self) -> bool {
         let (few, many) = if self.0.len() <= other.0.len() { (self, other) } else { (other, self) };
-        let apart = few
-            .0
-            .iter()
-            .all(|(path, changed)| many.0.get(path).is_none_or(|theirs| theirs.new == changed.new));
+        let adds = self.adds() || other.adds();
+        let apart = few.0.iter().all(|(path, changed)| match many.0.get(path) {
+            Some(theirs) => theirs.new == changed.new && !(adds && changed.new.is_none()),
+            None => true,
+        });
         apart && !self.is_below(other) && !other.is_below(self)
+    }
+
+    fn adds(&self) -> bool {
+        self.0.values().any(|changed| changed.old.is_none())
     }
 
     /// Whether a path of the other lies below a file of ours.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use git2::{ObjectType, Oid as RawOid, Repository};
+use git2::{ObjectType, Odb, Oid as RawOid, Repository};
 
 /// An object that no repository has.
 #[derive(Debug, Clone)]
@@ -74,7 +74,7 @@ impl Folder {
         let bytes = encode(&entries);
         let id = RawOid::hash_object(ObjectType::Tree, &bytes)?;
         if Some(id) != base {
-            repo.odb()?.write(ObjectType::Tree, &bytes)?;
+            keep(&repo.odb()?, ObjectType::Tree, &bytes)?;
             made.push(Object { kind: ObjectType::Tree, bytes });
         }
         Ok(Some(id))
@@ -84,7 +84,16 @@ impl Folder {
 /// The tree without entries, which is in no database but known to all.
 pub(super) fn empty(repo: &Repository, made: &mut Vec<Object>) -> Result<RawOid, git2::Error> {
     made.push(Object { kind: ObjectType::Tree, bytes: Vec::new() });
-    repo.odb()?.write(ObjectType::Tree, &[])
+    keep(&repo.odb()?, ObjectType::Tree, &[])
+}
+
+/// Writes what is nowhere yet: git renews the time of a file that holds the same object, and no file is to change.
+pub(super) fn keep(database: &Odb<'_>, kind: ObjectType, bytes: &[u8]) -> Result<RawOid, git2::Error> {
+    let id = RawOid::hash_object(kind, bytes)?;
+    if !database.exists(id) {
+        database.write(kind, bytes)?;
+    }
+    Ok(id)
 }
 
 fn read(repo: &Repository, tree: Option<RawOid>) -> Result<BTreeMap<Vec<u8>, RawLeaf>, git2::Error> {

@@ -52,7 +52,7 @@ impl Entry {
 }
 
 impl Watched {
-    pub(super) fn revisions_now(&self) -> Option<(u64, u64)> {
+    pub(crate) fn revisions_now(&self) -> Option<(u64, u64)> {
         let revisions = lock(&self.revisions);
         let (tree, admin) = revisions.as_ref()?;
         Some((tree.get()?, admin.get()?))
@@ -73,7 +73,7 @@ impl Watched {
 }
 
 impl Observed {
-    pub(super) fn watched(&self, worktree: &str) -> Option<Arc<Watched>> {
+    pub(crate) fn watched(&self, worktree: &str) -> Option<Arc<Watched>> {
         lock(&self.trees).get(worktree).cloned()
     }
 }

@@ -74,6 +74,13 @@ pub(crate) struct Watched {
     moved: Notify,
 }
 
+impl Observed {
+    /// Whether the trees are watched, and not the git folder alone.
+    pub(crate) fn in_use(&self) -> bool {
+        *self.full.borrow()
+    }
+}
+
 impl Observer {
     /// What goes beyond `folders` is polled.
     pub(crate) fn new(home: &Path, folders: usize) -> Self {

@@ -96,6 +96,13 @@ Examples:
   imi monitor --json      one line with the lists, then a line for each event, until Ctrl-C
   imi monitor --once --json | jq '.data.worktrees[].status'")]
     Monitor(MonitorArgs),
+    /// Worktrees whose work would not merge, with files and lines
+    #[command(after_help = "\
+Examples:
+  imi conflicts           every pair of worktrees, and each against trunk; uncommitted work counts
+  imi conflicts feat-x    only with this one
+  imi conflicts --json | jq -r '.data.pairs[] | \"\\(.a) \\(.b)\"'")]
+    Conflicts(ConflictsArgs),
     /// Go to a worktree by name, branch or part of either
     #[command(after_help = "\
 Examples:
@@ -240,6 +247,12 @@ pub struct StatusArgs {
     /// One short line, for a prompt; starts no daemon
     #[arg(long)]
     pub short: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct ConflictsArgs {
+    /// Only conflicts with this worktree
+    pub name: Option<String>,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -2,6 +2,7 @@
 
 mod args;
 mod claims;
+mod conflicts;
 mod monitor;
 mod render;
 mod reviews;
@@ -38,6 +39,7 @@ pub async fn run(context: &Context, args: ImiArgs) -> Ending {
         ImiCommand::List(list) => worktrees::list(context, at, list).await,
         ImiCommand::Status(status) => worktrees::status(context, at, status).await,
         ImiCommand::Monitor(monitor) => monitor::run(context, at, monitor).await,
+        ImiCommand::Conflicts(args) => conflicts::list(context, at, args).await,
         ImiCommand::Go(go) => worktrees::go(context, at, go).await,
         ImiCommand::Remove(remove) => worktrees::remove(context, at, remove).await,
         ImiCommand::Undo(undo) => worktrees::undo(context, at, undo).await,

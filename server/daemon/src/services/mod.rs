@@ -3,6 +3,7 @@
 pub(crate) mod artifacts;
 pub(crate) mod claims;
 pub(crate) mod config;
+pub(crate) mod conflicts;
 pub(crate) mod events;
 pub(crate) mod inbox;
 pub(crate) mod models;

@@ -5,6 +5,7 @@ pub(crate) mod config_reload;
 pub(crate) mod idle;
 pub(crate) mod observe;
 pub(crate) mod purge;
+pub(crate) mod radar;
 pub(crate) mod signals;
 pub(crate) mod spares;
 pub(crate) mod sync;

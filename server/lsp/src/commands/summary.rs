@@ -3,7 +3,8 @@
 use podium_protocol::{
     ClaimAcquired, ClaimReleased, ClaimStanding, ClaimVerified, DaemonStatus, DoctorReport, InboxAnswered,
     InboxList, ModelChanged, ModelList, PartState, ProviderList, ReviewPushed, SessionCancelled, SessionList,
-    WorktreeCreated, WorktreeList, WorktreeRemoved, WorktreeReviewed, WorktreeStatus, WorktreeUndone,
+    WorktreeConflicts, WorktreeCreated, WorktreeList, WorktreeRemoved, WorktreeReviewed, WorktreeStatus,
+    WorktreeUndone,
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -30,6 +31,7 @@ pub(crate) fn of(method: &str, answer: &Value) -> Option<String> {
             .map(|u: WorktreeUndone| format!("{} is back at {}", u.worktree.name, u.worktree.path)),
         "worktree/list" => read(answer).map(worktrees),
         "worktree/status" => read(answer).map(status),
+        "worktree/conflicts" => read(answer).map(conflicts),
         "claim/acquire" => {
             read(answer).map(|c: ClaimAcquired| format!("{} is held by {} now", c.worktree, c.agent_id))
         }
@@ -82,6 +84,17 @@ fn status(answer: WorktreeStatus) -> String {
     let tree = answer.worktree;
     let holder = tree.claim.as_ref().map_or_else(|| "free".to_owned(), to_holder);
     format!("{}: {holder}, {} changed paths, at {}", tree.name, answer.changed.len(), tree.path)
+}
+
+fn conflicts(answer: WorktreeConflicts) -> String {
+    if answer.pairs.is_empty() {
+        return "All work fits together".to_owned();
+    }
+    listed(answer.pairs.iter().map(|pair| {
+        let files: Vec<&str> = pair.files.iter().take(3).map(|file| file.path.as_str()).collect();
+        let more = if pair.files.len() > files.len() { ", ..." } else { "" };
+        format!("{} and {}: {}{more}", pair.a, pair.b, files.join(", "))
+    }))
 }
 
 fn verified(answer: ClaimVerified) -> String {

@@ -34,6 +34,7 @@ pub(crate) async fn tell(state: Arc<State>) {
             ConnectionState::Disconnected => {}
         }
         state.places.forget();
+        state.radar.doubt();
         state.changed.notify_one();
         if connection.changed().await.is_err() {
             return;

@@ -19,8 +19,12 @@ pub(crate) async fn listen(state: Arc<State>) {
     loop {
         match state.daemon.subscribe(None, types.clone()).await {
             Ok(mut stream) => {
+                state.radar.doubt();
                 refresh(&state);
-                while stream.next().await.is_some() {
+                while let Some(event) = stream.next().await {
+                    if bears_on_conflicts(&event.kind) {
+                        state.radar.doubt();
+                    }
                     refresh(&state);
                 }
             }
@@ -39,6 +43,11 @@ pub(crate) async fn listen(state: Arc<State>) {
 fn refresh(state: &State) {
     state.places.forget();
     state.changed.notify_one();
+}
+
+/// What changes who conflicts with whom, or who is named as the other's owner.
+fn bears_on_conflicts(kind: &str) -> bool {
+    kind.starts_with("worktree.") && !matches!(kind, "worktree.changed" | "worktree.commit")
 }
 
 /// Waits before the next attempt: after a deliberate stop until a person acts.

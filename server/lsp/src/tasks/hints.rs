@@ -1,4 +1,5 @@
-//! The hint on files of a worktree that somebody else holds, and the status line: both follow what changes.
+//! Diagnostics of open documents (who else holds the worktree, which lines another one changes too) and the status
+//! line: all follow what changes. Whoever publishes diagnostics replaces all of a document, so this is the only place.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use tower_lsp::ls_types::{Diagnostic, DiagnosticSeverity, NumberOrString, Positi
 
 use crate::notifications::PodiumStatus;
 use crate::places::{Place, Standing};
+use crate::radar::{self, Shown};
 use crate::state::{State, lock};
 use crate::uris;
 
@@ -29,7 +31,7 @@ pub(crate) async fn keep(state: Arc<State>) {
 }
 
 /// Publishes the hints that differ from what the editor shows.
-async fn refresh_hints(state: &State, shown: &mut HashMap<String, Diagnostic>) {
+async fn refresh_hints(state: &Arc<State>, shown: &mut HashMap<String, Vec<Diagnostic>>) {
     let home = state.home();
     let open: Vec<String> =
         lock(&state.documents).uris().filter(|uri| uris::is_source(uri, &home)).cloned().collect();
@@ -41,16 +43,36 @@ async fn refresh_hints(state: &State, shown: &mut HashMap<String, Diagnostic>) {
     for uri in open {
         // While the daemon is away, what was last known stays.
         let Ok(place) = state.place_of(&uri).await else { continue };
-        let hint = place.as_deref().and_then(hint);
-        if shown.get(&uri) == hint.as_ref() {
+        let mut diagnostics: Vec<Diagnostic> = place.as_deref().and_then(hint).into_iter().collect();
+        if let Some(place) = place.as_deref() {
+            diagnostics.extend(conflicts(state, &uri, place).await);
+        }
+        if shown.get(&uri).map_or(&[][..], Vec::as_slice) == diagnostics {
             continue;
         }
-        match hint.clone() {
-            Some(hint) => shown.insert(uri.clone(), hint),
-            None => shown.remove(&uri),
-        };
-        state.editor.publish(&uri, hint.into_iter().collect()).await;
+        if diagnostics.is_empty() {
+            shown.remove(&uri);
+        } else {
+            shown.insert(uri.clone(), diagnostics.clone());
+        }
+        state.editor.publish(&uri, diagnostics).await;
     }
+}
+
+/// Lines of a document that another worktree changes too.
+async fn conflicts(state: &Arc<State>, uri: &str, place: &Place) -> Vec<Diagnostic> {
+    let pairs = radar::conflicts(state, &place.worktree);
+    if pairs.is_empty() {
+        return Vec::new();
+    }
+    let Some(document) = lock(&state.documents).get(uri).cloned() else { return Vec::new() };
+    let Some(path) = uris::to_path(uri) else { return Vec::new() };
+    let (worktree, encoding) = (place.worktree.clone(), state.editor.abilities().encoding);
+    let look = move || {
+        let shown = Shown { path, worktree: &worktree, document: &document, encoding };
+        radar::diagnostics(&shown, &pairs)
+    };
+    tokio::task::spawn_blocking(look).await.unwrap_or_default()
 }
 
 /// Says who holds the worktree, on the first line. Times are left out: they would make every refresh a change.

@@ -14,6 +14,7 @@ mod lsp_wire;
 mod model;
 mod monitor;
 mod observing;
+mod radar;
 mod storage_faults;
 mod sync;
 mod versions;
