@@ -13,6 +13,11 @@ test("a worktree's row tells owner and changes in short", () => {
   assert.equal(row.context, "worktree ready held removable here");
 });
 
+test("a worktree's row tells whose work does not fit", () => {
+  const row = worktreeRow(worktree({ conflictsWith: ["feat-y", "main"] }), own, false, now);
+  assert.equal(row.description, "conflicts with feat-y, main");
+});
+
 test("a free and clean worktree has nothing to tell", () => {
   const row = worktreeRow(worktree(), own, false, now);
   assert.equal(row.description, "");

@@ -1,6 +1,7 @@
 // What a person does on the first day: watch a claim change hands, take it, ask an agent and read along.
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
 
 const AGENT = "claude-1";
 
@@ -35,6 +36,8 @@ export async function scenario({ workbench, url, languageServers, step, run, opt
     await workbench.row("Worktrees", new RegExp(`^${name} (here)?$`));
     return workbench.claim(new RegExp(`${name}: free`));
   });
+
+  await step("radar", () => radar({ workbench, run, worktree, file }));
 
   await step("owner-dies", async () => {
     const owner = spawn("sleep", ["600"], { stdio: "ignore" });
@@ -72,6 +75,21 @@ export async function scenario({ workbench, url, languageServers, step, run, opt
     await session({ workbench, step, run, options, name: "session-daemon", prompt: `Again ${options.prompt ?? PROMPT}`, kill: killDaemon });
   }
   await codeAction({ workbench, step, file });
+}
+
+/** Another worktree changes the same line: the line is marked, and unmarked when the change is taken back. */
+async function radar({ workbench, run, worktree, file }) {
+  const { worktree: other } = await run("imi", ["feat", "radar", "--json"]);
+  const text = readFileSync(`${worktree.path}/${file}`, "utf8");
+  writeFileSync(`${worktree.path}/${file}`, `mine ${text}`);
+  writeFileSync(`${other.path}/${file}`, `theirs ${text}`);
+  await workbench.warnings(true);
+  const row = await workbench.row("Worktrees", new RegExp(`^${worktree.name} .*conflicts with ${other.name}`));
+  writeFileSync(`${other.path}/${file}`, text);
+  await workbench.warnings(false);
+  writeFileSync(`${worktree.path}/${file}`, text);
+  await run("imi", ["remove", other.name, "--force", "--json"]);
+  return row;
 }
 
 /** A session from the command palette to its end, with something killed in mid-answer. */

@@ -70,6 +70,15 @@ export class Workbench {
     });
   }
 
+  /** Waits until the editor marks a range as a warning, or marks none any more. */
+  warnings(marked) {
+    return this.until(marked ? "a range is marked" : "no range is marked", async (seen) => {
+      const count = await this.page.locator(".monaco-editor .squiggly-warning").count();
+      seen(count);
+      return count > 0 === marked && "as expected";
+    });
+  }
+
   async command(title) {
     await this.page.keyboard.press("F1");
     await this.quickInput();

@@ -40,6 +40,9 @@ local function describe(worktree)
       parts[#parts + 1] = ('+%d -%d'):format(status.ahead, status.behind)
     end
   end
+  if #(worktree.conflictsWith or {}) > 0 then
+    parts[#parts + 1] = 'conflicts with ' .. table.concat(worktree.conflictsWith, ', ')
+  end
   if worktree.state ~= 'ready' then
     parts[#parts + 1] = worktree.state
   end

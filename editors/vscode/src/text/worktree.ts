@@ -49,6 +49,9 @@ function description(worktree: Worktree, whose: Standing, here: boolean, now: Da
   if (counts !== "") {
     parts.push(counts);
   }
+  if (worktree.conflictsWith.length > 0) {
+    parts.push(`conflicts with ${worktree.conflictsWith.join(", ")}`);
+  }
   return parts.join(" · ");
 }
 

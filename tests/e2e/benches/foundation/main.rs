@@ -18,6 +18,7 @@ mod machine;
 mod memory;
 mod model;
 mod pin;
+mod radar;
 mod raw;
 mod report;
 mod request;
@@ -49,6 +50,7 @@ const PARTS: &[Part] = &[
     Part { name: "streaming", run: streaming::measure },
     Part { name: "worktrees", run: worktrees::measure },
     Part { name: "listing", run: listing::measure },
+    Part { name: "radar", run: radar::measure },
 ];
 
 /// How often things are repeated.

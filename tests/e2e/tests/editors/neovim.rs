@@ -1,6 +1,7 @@
 //! Neovim with the plugin, from opening a file to a session that survives the daemon.
 
 use std::fs;
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -41,6 +42,46 @@ fn neovim_does_the_main_job() {
         assert!(steps.contains(&step), "{step} in {steps:?}");
     }
     println!("{:#}", result["steps"]);
+}
+
+#[test]
+fn neovim_shows_the_line_that_another_worktree_changes_and_clears_it() {
+    let environment = TestEnvironment::new();
+    let repo = environment.repo();
+    let text = "1\n2\n3\n4\n5\n6\n7\n8\n";
+    repo.write("lines.txt", text);
+    repo.commit("lines");
+    repo.git(["push", "-q"]);
+    let change = |name: &str| {
+        let made = environment.imi(["feat", name]).within(&repo).data();
+        let file = PathBuf::from(made["worktree"]["path"].as_str().unwrap()).join("lines.txt");
+        fs::write(&file, text.replace('5', name)).unwrap();
+        file
+    };
+    let (file, other) = (change("mine"), change("theirs"));
+    let scripts = checkout().join("tests/e2e/neovim");
+    let out = environment.root().join("result.json");
+    let drive = format!("luafile {}", scripts.join("radar.lua").display());
+    let run = environment
+        .program(ToolPaths::load().get("nvim"))
+        .args(["--headless", "--clean", "-u"])
+        .arg(scripts.join("init.lua"))
+        .args(["-c", &drive])
+        .within(&repo)
+        .var("PODIUM_NVIM_PLUGIN", checkout().join("editors/neovim"))
+        .var("PODIUM_BIN", binary("podium"))
+        .var("PODIUM_E2E_FILE", &file)
+        .var("PODIUM_E2E_OTHER", &other)
+        .var("PODIUM_E2E_TEXT", text)
+        .var("PODIUM_E2E_OUT", &out)
+        .timeout(Duration::from_secs(180))
+        .run();
+    let result = fs::read_to_string(&out).unwrap_or_else(|e| panic!("no result: {e}: {run:#?}"));
+    let shown: Value = serde_json::from_str(&result).unwrap();
+    let expected = serde_json::json!({
+        "line": 4, "message": "feat-theirs changes these lines too", "severity": 2,
+    });
+    assert_eq!(shown, expected, "{}", run.stderr);
 }
 
 #[test]
