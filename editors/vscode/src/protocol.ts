@@ -278,6 +278,37 @@ export interface ConfigValues {
   values: Array<ConfigValue>;
 }
 
+export interface ConflictFile {
+  kind: ConflictKind;
+  /** Relative to the worktree `a`. */
+  path: string;
+  /** Relative to `b`, where it is another one: renamed. */
+  pathB?: string | null;
+  /** Lines in `a`'s file, first and last; the first line of a file is 1. Where `a` only took lines away, the line that now stands there. Empty where no lines can be named. At most 100. */
+  ranges: Array<Array<number>>;
+  /** The same in `b`'s file. */
+  rangesB: Array<Array<number>>;
+}
+
+/** Why two changes do not fit. */
+export type ConflictKind = "binary" | "submodule" | "content" | "add_add" | "modify_delete" | "rename" | "directory" | "mode";
+
+/** Two worktrees, or a worktree and trunk, whose work does not merge. Work is commits and everything uncommitted that git does not ignore. */
+export interface ConflictPair {
+  a: string;
+  /** The other worktree; where `trunk` is true, the trunk branch. */
+  b: string;
+  /** By path, at most 200. */
+  files: Array<ConflictFile>;
+  /** Who holds `a`, where somebody does. */
+  ownerA?: string | null;
+  ownerB?: string | null;
+  pathA: string;
+  /** Folder of the other worktree; absent for trunk. */
+  pathB?: string | null;
+  trunk: boolean;
+}
+
 export interface DaemonStatus {
   /** Connections that are open now. */
   clients: number;
@@ -983,6 +1014,24 @@ export interface Worktree {
   type: string;
 }
 
+export interface WorktreeConflicts {
+  pairs: Array<ConflictPair>;
+  /** False when the look took too long; the pairs are those of the look before. */
+  upToDate: boolean;
+}
+
+/** Asks which worktrees conflict, as of now: waits for a look that is under way, for a bounded time. */
+export interface WorktreeConflictsParams {
+  /** Only pairs with this worktree. */
+  name?: string | null;
+  /** Any path inside the repository or one of its worktrees, absolute. */
+  repo?: string | null;
+  /** The same as bytes, where the path is not UTF-8. Wins over `repo`. */
+  repoBytes?: Array<number> | null;
+  /** Any `file:` URI inside it, for editors. */
+  uri?: string | null;
+}
+
 /** Which repository a request is about. All fields may be absent where the caller has only one. */
 export interface WorktreeCreateParams {
   /** Claim it for this agent in the same step. */
@@ -1193,6 +1242,7 @@ export interface Methods {
   "podium/sync/backups": { params: SyncBackupsParams; answer: SyncBackups };
   "podium/sync/run": { params: SyncRunParams; answer: SyncReport };
   "podium/unsubscribe": { params: UnsubscribeParams; answer: Unsubscribed };
+  "podium/worktree/conflicts": { params: WorktreeConflictsParams; answer: WorktreeConflicts };
   "podium/worktree/create": { params: WorktreeCreateParams; answer: WorktreeCreated };
   "podium/worktree/list": { params: WorktreeListParams; answer: WorktreeList };
   "podium/worktree/locate": { params: WorktreeLocateParams; answer: WorktreeLocated };
