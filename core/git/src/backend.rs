@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use crate::command::{Git, GitCommand};
 use crate::error::Result;
 use crate::model::{
-    AheadBehind, ChangedFile, CommitInfo, Head, Status, Unpushed, Untracked, Worktree, WorktreeLocation,
+    AheadBehind, ChangedFile, CommitInfo, Head, Status, Touched, Unpushed, Untracked, Worktree,
+    WorktreeLocation,
 };
 use crate::oid::Oid;
 
@@ -80,6 +81,10 @@ pub(crate) trait Reader: Send + Sync {
     /// The main worktree first.
     fn worktrees(&self) -> Result<Vec<Worktree>>;
     fn status(&self, at: &WorktreeLocation, untracked: Untracked) -> Result<Status>;
+    /// `None` where only a whole status can tell.
+    fn touched(&self, _at: &WorktreeLocation, _paths: &[PathBuf]) -> Result<Option<Vec<Touched>>> {
+        Ok(None)
+    }
     fn ahead_behind(&self, head: &Oid, base: &Oid) -> Result<AheadBehind>;
     fn merge_base(&self, a: &Oid, b: &Oid) -> Result<Option<Oid>>;
     fn commit(&self, id: &Oid) -> Result<CommitInfo>;

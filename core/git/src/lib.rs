@@ -43,8 +43,8 @@ pub use exclude::exact_pattern;
 pub use fetch::Fetch;
 pub use lock::{LockOutcome, OUR_LOCK_PREFIX};
 pub use model::{
-    AheadBehind, Change, ChangedFile, CommitInfo, Head, InProgress, Status, StatusEntry, Unpushed, Untracked,
-    Worktree, WorktreeLocation,
+    AheadBehind, Change, ChangedFile, CommitInfo, Head, InProgress, Status, StatusEntry, Touched, Unpushed,
+    Untracked, Worktree, WorktreeLocation,
 };
 pub use name::{MAX_NAME_BYTES, NameError, NameNote, ValidName, validate_name, validate_name_bytes};
 pub use oid::{InvalidOid, ObjectFormat, Oid};

@@ -111,6 +111,15 @@ pub struct StatusEntry {
     pub conflicted: bool,
 }
 
+/// What is to be said of a path whose file was touched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Touched {
+    /// It is tracked; whether it differs from the index.
+    Tracked { modified: bool },
+    /// It is neither tracked nor there.
+    Absent,
+}
+
 /// An operation that waits for somebody to finish it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InProgress {

@@ -12,7 +12,7 @@ use crate::command::{Git, GitCommand};
 use crate::discover;
 use crate::error::{GitError, Result};
 use crate::model::{
-    AheadBehind, Change, ChangedFile, CommitInfo, Head, Status, Unpushed, Untracked, Worktree,
+    AheadBehind, Change, ChangedFile, CommitInfo, Head, Status, Touched, Unpushed, Untracked, Worktree,
     WorktreeLocation,
 };
 use crate::oid::{ObjectFormat, Oid};
@@ -306,6 +306,12 @@ impl Repo {
             return Err(GitError::WorktreeMissing { path: at.path.clone() });
         }
         self.reader.status(at, untracked)
+    }
+
+    /// The paths (relative to the worktree) compared with the index, without a look at any other one. `None` where
+    /// only [`Repo::status`] can tell: a path is untracked or conflicted, or filters and submodules are in use.
+    pub fn touched(&self, at: &WorktreeLocation, paths: &[PathBuf]) -> Result<Option<Vec<Touched>>> {
+        self.reader.touched(at, paths)
     }
 
     pub fn ahead_behind(&self, head: &Oid, base: &Oid) -> Result<AheadBehind> {

@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -9,6 +9,9 @@ use crate::options::Mode;
 
 /// More changed paths than this at once are told as one [`Change::Rescan`].
 pub(crate) const MAX_PATHS: usize = 1024;
+
+/// Paths that are remembered for [`Revision::since`].
+const MAX_RECENT: usize = 256;
 
 /// Something changed on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,11 +83,22 @@ struct Content {
     mode: Mode,
     closed: bool,
     revision: u64,
+    /// The newest paths that were noticed, each with the revision it led to.
+    recent: VecDeque<(u64, PathBuf)>,
+    /// Paths behind this revision are all among the recent ones.
+    complete: u64,
 }
 
 impl Mailbox {
     pub(crate) fn new() -> Self {
-        let content = Content { batch: Batch::default(), mode: Mode::Native, closed: false, revision: 0 };
+        let content = Content {
+            batch: Batch::default(),
+            mode: Mode::Native,
+            closed: false,
+            revision: 0,
+            recent: VecDeque::new(),
+            complete: 0,
+        };
         Self { content: Mutex::new(content), arrived: Notify::new() }
     }
 
@@ -102,8 +116,21 @@ impl Mailbox {
     }
 
     /// Something is about to be told.
-    pub(crate) fn raise(&self) {
-        self.content().revision += 1;
+    pub(crate) fn raise<'a>(&self, rescan: bool, paths: impl Iterator<Item = &'a PathBuf>) {
+        let mut content = self.content();
+        content.revision += 1;
+        let revision = content.revision;
+        if rescan {
+            content.recent.clear();
+            content.complete = revision;
+            return;
+        }
+        content.recent.extend(paths.map(|path| (revision, path.clone())));
+        while content.recent.len() > MAX_RECENT {
+            if let Some((gone, _)) = content.recent.pop_front() {
+                content.complete = gone;
+            }
+        }
     }
 
     pub(crate) fn set_mode(&self, mode: Mode) {
@@ -172,6 +199,18 @@ impl Revision {
     pub fn get(&self) -> Option<u64> {
         let content = self.0.content();
         (!content.closed && content.mode == Mode::Native).then_some(content.revision)
+    }
+
+    /// The revision now, and every path that was noticed since an earlier one. `None` when these are too many, when
+    /// everything has to be looked at again, and where [`Revision::get`] gives `None`.
+    pub fn since(&self, earlier: u64) -> Option<(u64, BTreeSet<PathBuf>)> {
+        let revision = self.get()?;
+        let content = self.0.content();
+        if earlier < content.complete || content.revision != revision {
+            return None;
+        }
+        let paths = content.recent.iter().filter(|(at, _)| *at > earlier);
+        Some((revision, paths.map(|(_, path)| path.clone()).collect()))
     }
 }
 

@@ -229,18 +229,18 @@ fn stage(subscription: &mut Subscription, batch: &Batch, tree: Option<(&Tree, Pa
     if batch.is_empty() {
         return;
     }
-    subscription.mailbox.raise();
+    let told = |path: &PathBuf| match &tree {
+        Some((tree, prefix)) => match path.strip_prefix(tree.root()) {
+            Ok(relative) => prefix.join(relative),
+            Err(_) => path.clone(),
+        },
+        None => path.clone(),
+    };
+    let paths: Vec<PathBuf> = batch.paths().map(told).collect();
+    subscription.mailbox.raise(batch.is_rescan(), paths.iter());
     if batch.is_rescan() {
         subscription.staged.rescan();
     }
-    for path in batch.paths() {
-        subscription.staged.add(match &tree {
-            Some((tree, prefix)) => match path.strip_prefix(tree.root()) {
-                Ok(relative) => prefix.join(relative),
-                Err(_) => path.clone(),
-            },
-            None => path.clone(),
-        });
-    }
+    paths.into_iter().for_each(|path| subscription.staged.add(path));
     subscription.postpone(now);
 }

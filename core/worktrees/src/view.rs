@@ -353,7 +353,7 @@ pub(crate) fn location(row: &WorktreeRow) -> WorktreeLocation {
     WorktreeLocation { git_dir: row.admin_dir.clone(), path: row.path.clone() }
 }
 
-fn number(count: usize) -> u32 {
+pub(crate) fn number(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 

@@ -82,7 +82,7 @@ export class Live implements vscode.Disposable {
       // The death of an owner changes how a claim looks without any event of the log.
       server.on("podium/status", ({ state }) => (state === "off" ? undefined : void this.begin(["worktrees"]))),
       vscode.workspace.onDidChangeWorkspaceFolders(() => this.refresh("worktrees")),
-      // What changes files makes no event of the log; what this window does to them is known here.
+      // The log tells of changed files half a second late at most; what this window does shows at once.
       vscode.workspace.onDidSaveTextDocument(({ uri }) => (this.worktreeOf(uri) ? this.refresh("worktrees") : undefined)),
       vscode.workspace.onDidCreateFiles(() => this.refresh("worktrees")),
       vscode.workspace.onDidDeleteFiles(() => this.refresh("worktrees")),

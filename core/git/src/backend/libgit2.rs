@@ -3,7 +3,7 @@
 //! Each read opens the repository anew, so that nothing is cached beyond the question. The command line takes over
 //! for a status that libgit2 would get wrong: sparse checkouts, submodules, filter drivers such as LFS.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use git2::{ErrorCode, Oid as RawOid, Repository, RepositoryOpenFlags, StatusOptions};
 
@@ -12,8 +12,8 @@ use crate::admin;
 use crate::bytes::path_from_bytes;
 use crate::error::{GitError, Result};
 use crate::model::{
-    AheadBehind, Change, ChangedFile, CommitInfo, Head, Status, StatusEntry, Unpushed, Untracked, Worktree,
-    WorktreeLocation,
+    AheadBehind, Change, ChangedFile, CommitInfo, Head, Status, StatusEntry, Touched, Unpushed, Untracked,
+    Worktree, WorktreeLocation,
 };
 use crate::oid::Oid;
 
@@ -224,6 +224,27 @@ impl Reader for Libgit2Reader {
         Ok(Status::of(entries, admin::in_progress(&at.git_dir)))
     }
 
+    fn touched(&self, at: &WorktreeLocation, paths: &[PathBuf]) -> Result<Option<Vec<Touched>>> {
+        let repository = self.open(&at.git_dir)?;
+        if self.needs_command_line(&repository, at) {
+            return Ok(None);
+        }
+        let failed = |source| GitError::Libgit2 { path: at.path.clone(), source };
+        repository.set_workdir(&at.path, false).map_err(failed)?;
+        let index = repository.index().map_err(failed)?;
+        let touched = |path: &PathBuf| match index.get_path(path, 0) {
+            Some(_) => {
+                let changed = repository.status_file(path).map_err(failed)?.intersects(modified());
+                Ok(Some(Touched::Tracked { modified: changed }))
+            }
+            // A conflict has entries of other stages only.
+            None if (1..=3).any(|stage| index.get_path(path, stage).is_some()) => Ok(None),
+            None if at.path.join(path).symlink_metadata().is_ok() => Ok(None),
+            None => Ok(Some(Touched::Absent)),
+        };
+        paths.iter().map(touched).collect()
+    }
+
     fn ahead_behind(&self, head: &Oid, base: &Oid) -> Result<AheadBehind> {
         self.in_common(|repository| {
             let (ahead, behind) = repository.graph_ahead_behind(raw(head)?, raw(base)?)?;
@@ -306,6 +327,12 @@ impl Reader for Libgit2Reader {
     }
 }
 
+/// What makes a file differ from the index.
+fn modified() -> git2::Status {
+    use git2::Status as S;
+    S::WT_MODIFIED | S::WT_DELETED | S::WT_TYPECHANGE | S::WT_RENAMED | S::WT_UNREADABLE
+}
+
 fn status_entry(entry: &git2::StatusEntry<'_>) -> Option<StatusEntry> {
     use git2::Status as S;
     let status = entry.status();
@@ -314,7 +341,6 @@ fn status_entry(entry: &git2::StatusEntry<'_>) -> Option<StatusEntry> {
         return Some(StatusEntry { path, conflicted: true, ..Default::default() });
     }
     let staged = S::INDEX_NEW | S::INDEX_MODIFIED | S::INDEX_DELETED | S::INDEX_RENAMED | S::INDEX_TYPECHANGE;
-    let modified = S::WT_MODIFIED | S::WT_DELETED | S::WT_TYPECHANGE | S::WT_RENAMED | S::WT_UNREADABLE;
     let mut path = path_from_bytes(entry.path_bytes());
     let mut renamed_from = None;
     if status.contains(S::INDEX_RENAMED)
@@ -328,7 +354,7 @@ fn status_entry(entry: &git2::StatusEntry<'_>) -> Option<StatusEntry> {
         path,
         renamed_from,
         staged: status.intersects(staged),
-        modified: status.intersects(modified),
+        modified: status.intersects(modified()),
         untracked: status.contains(S::WT_NEW),
         conflicted: false,
     };

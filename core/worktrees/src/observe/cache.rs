@@ -11,10 +11,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use podium_git::Oid;
+use podium_git::{Oid, Status, StatusEntry};
 use podium_protocol::{CommitInfo, TreeStatus, Worktree};
 
-use super::{Observed, Watched, stamp};
+use super::{Observed, Watched, partial, stamp};
 use crate::error::{Error, Result, blocking};
 use crate::rows::WorktreeRow;
 use crate::service::{RepoHandle, Worktrees, lock};
@@ -23,6 +23,9 @@ use crate::view::{self, Look};
 
 /// Longest wait for the watcher. It catches up in well under a millisecond unless it walks a new tree.
 const CATCH_UP: Duration = Duration::from_millis(60);
+
+/// Changed paths of one worktree that are kept, so that a few more need no look at the whole tree.
+const ENTRIES: usize = 2_000;
 
 /// What was read of a repository as a whole.
 #[derive(Debug)]
@@ -42,12 +45,16 @@ pub(crate) struct Entry {
     head: Option<Oid>,
     tip: Option<Oid>,
     pub(super) status: Option<TreeStatus>,
+    /// What the counts are made of, while that is little.
+    entries: Option<Vec<StatusEntry>>,
     commit: Option<CommitInfo>,
 }
 
 impl Entry {
     fn look(&self) -> Look {
-        Look { status: None, head: self.head.clone(), tree: self.status.clone(), commit: self.commit.clone() }
+        let entries = self.entries.clone();
+        let status = entries.map(|entries| Status { entries, ..Status::default() });
+        Look { status, head: self.head.clone(), tree: self.status.clone(), commit: self.commit.clone() }
     }
 }
 
@@ -58,17 +65,31 @@ impl Watched {
         Some((tree.get()?, admin.get()?))
     }
 
-    /// The last look, when nothing in the tree or beside it changed since. Trunk may have.
+    /// The last look, when nothing beside the tree changed since: neither HEAD nor index nor settings. Trunk may have,
+    /// and files.
     fn kept(&self, row: &WorktreeRow, known: &Known) -> Option<Arc<Entry>> {
         let entry = lock(&self.entry).clone()?;
-        let same = self.revisions_now() == Some(entry.revisions)
+        let same = self.revisions_now().is_some_and(|(_, admin)| admin == entry.revisions.1)
             && entry.stamp == known.stamp
             && known.heads.get(&row.admin_dir) == Some(&entry.head);
         same.then_some(entry)
     }
 
     pub(super) fn valid(&self, row: &WorktreeRow, known: &Known) -> Option<Arc<Entry>> {
-        self.kept(row, known).filter(|entry| entry.tip == known.tip)
+        let same = |entry: &Arc<Entry>| {
+            entry.tip == known.tip && self.revisions_now().is_some_and(|(tree, _)| tree == entry.revisions.0)
+        };
+        self.kept(row, known).filter(same)
+    }
+
+    /// The last look with what was touched since looked at again, and the revision of the tree that it is true for.
+    /// `None` when only a whole look can tell.
+    fn amended(&self, handle: &RepoHandle, row: &WorktreeRow, known: &Known) -> Option<(u64, Look)> {
+        let kept = self.kept(row, known)?;
+        let (revision, paths) = lock(&self.revisions).as_ref()?.0.since(kept.revisions.0)?;
+        let look = kept.look();
+        let look = if paths.is_empty() { look } else { partial::look(handle, row, look, &paths)? };
+        Some((revision, view::look_again(handle, known.tip.as_ref(), look)))
     }
 }
 
@@ -153,17 +174,16 @@ impl Worktrees {
             let Some(revisions) = watched.revisions_now().filter(|_| row.path.is_dir()) else {
                 return Ok(None);
             };
-            let kept = watched.kept(&row, &known);
-            let look = match kept {
-                Some(entry) => view::look_again(&handle, known.tip.as_ref(), entry.look()),
-                None => view::look(&handle, &row, known.tip.as_ref()),
-            };
+            let (tree, look) = watched
+                .amended(&handle, &row, &known)
+                .unwrap_or_else(|| (revisions.0, view::look(&handle, &row, known.tip.as_ref())));
             let entry = Arc::new(Entry {
-                revisions,
+                revisions: (tree, revisions.1),
                 stamp: known.stamp,
                 head: look.head,
                 tip: known.tip.clone(),
                 status: look.tree,
+                entries: look.status.map(|status| status.entries).filter(|entries| entries.len() <= ENTRIES),
                 commit: look.commit,
             });
             // A tree that could not be read is asked again the next time.

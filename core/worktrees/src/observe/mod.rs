@@ -7,6 +7,7 @@
 mod cache;
 mod commits;
 mod hints;
+mod partial;
 mod repo;
 mod stamp;
 mod tree;

@@ -63,3 +63,55 @@ async fn a_list_shows_at_once_what_was_changed_before_it() {
     let status = bed.list().await[1].status.clone().unwrap();
     assert_eq!((status.staged, status.ahead, status.behind), (0, 1, 0));
 }
+
+/// Each is looked at alone, and has to add up to what git says of the whole.
+#[tokio::test(flavor = "multi_thread")]
+async fn edits_one_by_one_add_up_to_what_git_says() {
+    let bed = Bed::new();
+    for number in 0..10 {
+        std::fs::write(bed.work.join(format!("f{number}")), "one").unwrap();
+    }
+    bed.commit(&bed.work, "ten", "files");
+    let _observing = bed.observe();
+    bed.names().await;
+    let path = watched(&bed, "trunk-main").await;
+    let write = |name: &str, text: &str| std::fs::write(path.join(name), text).unwrap();
+    let remove = |name: &str| std::fs::remove_file(path.join(name)).unwrap();
+    let steps: &[&dyn Fn()] = &[
+        &|| write("f1", "two"),
+        &|| write("f2", "two"),
+        &|| write("f1", "one"),
+        &|| remove("f3"),
+        &|| write("new", ""),
+        &|| write("new", "more"),
+        &|| std::fs::create_dir(path.join("d")).unwrap(),
+        &|| write("d/a", ""),
+        &|| write("d/b", ""),
+        &|| remove("d/a"),
+        &|| remove("d/b"),
+        &|| drop(bed.git(&path, &["add", "f2"])),
+        &|| write("f2", "three"),
+        &|| write("f2", "two"),
+        &|| write("f2", "one"),
+        &|| std::fs::rename(path.join("f4"), path.join("f5")).unwrap(),
+        &|| write("f3", "one"),
+        &|| remove("new"),
+        &|| drop(bed.git(&path, &["mv", "f6", "moved"])),
+        &|| write("moved", "two"),
+        &|| write(".gitignore", "f9\n"),
+        &|| drop(bed.git(&path, &["checkout", "-q", "-f", "HEAD"])),
+    ];
+    for (number, step) in steps.iter().enumerate() {
+        step();
+        let ours = bed.list().await.remove(0).status.unwrap();
+        let short = bed.git(&path, &["status", "--porcelain"]);
+        let count =
+            |test: fn(&str) -> bool| u32::try_from(short.lines().filter(|line| test(line)).count()).unwrap();
+        let git = (
+            count(|line| !line.starts_with([' ', '?'])),
+            count(|line| !line.starts_with('?') && !line[1..].starts_with(' ')),
+            count(|line| line.starts_with('?')),
+        );
+        assert_eq!((ours.staged, ours.modified, ours.untracked), git, "after step {number}: {short}");
+    }
+}

@@ -97,6 +97,8 @@ fn amended_rebased_merged_and_picked_commits_are_told_as_what_they_are() {
     repo.commit("trunk goes on");
     environment.git(&path, ["rebase", "-q", "--keep-empty", "main"]);
     environment.git(&path, ["switch", "-q", "-c", "side", "HEAD~1"]);
+    fs::write(path.join("side.txt"), "side").unwrap();
+    environment.git(&path, ["add", "side.txt"]);
     let side = commit(&environment, &path, "side");
     environment.git(&path, ["switch", "-q", "feat-x"]);
     environment.git(&path, ["merge", "-q", "--no-ff", "-m", "merged", "side"]);
