@@ -3,6 +3,7 @@
 mod branches;
 mod merges;
 mod spares;
+mod submodules;
 mod worktrees;
 
 use std::path::{Path, PathBuf};

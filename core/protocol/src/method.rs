@@ -127,6 +127,14 @@ methods! {
     "review/push" ReviewPush(ReviewPushParams) -> ReviewPushed, Person, Command, env: true;
     /// Worktrees whose work does not merge with each other's, or with trunk.
     "worktree/conflicts" WorktreeConflictsMethod(WorktreeConflictsParams) -> WorktreeConflicts, Anyone, Command, env: false;
+    /// Ports and database name that a worktree has of its own.
+    "worktree/env" WorktreeEnvMethod(WorktreeEnvParams) -> WorktreeEnv, Anyone, Method, env: false;
+    /// Checks out the submodules of a worktree, and its large files.
+    "worktree/submodules" WorktreeSubmodulesMethod(WorktreeSubmodulesParams) -> WorktreeSubmodules, Anyone, Method, env: true;
+    /// Hooks of the project's configuration, and which of them were approved.
+    "hook/list" HookListMethod(HookListParams) -> HookList, Anyone, Method, env: false;
+    /// Allows hooks to run, as long as what they run stays the same.
+    "hook/approve" HookApprove(HookApproveParams) -> HookList, Person, Method, env: false;
     /// The worktree a file lies in.
     "worktree/locate" WorktreeLocate(WorktreeLocateParams) -> WorktreeLocated, Anyone, Method, env: false;
 
@@ -216,7 +224,9 @@ mod tests {
 
     #[test]
     fn what_decides_over_others_needs_a_person() {
-        for name in ["inbox/answer", "config/set", "stop", "session/capability", "repo/forget"] {
+        for name in
+            ["inbox/answer", "config/set", "stop", "session/capability", "repo/forget", "hook/approve"]
+        {
             assert_eq!(method_info(name).unwrap().access, Access::Person, "{name}");
         }
     }

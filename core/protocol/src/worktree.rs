@@ -99,6 +99,9 @@ pub struct WorktreeCreateParams {
     /// Bind the claim to this process.
     #[serde(default)]
     pub pid: Option<u32>,
+    /// Check out submodules and large files too.
+    #[serde(default)]
+    pub with_submodules: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -14,6 +14,7 @@ use podium_store::{Durability, Tx};
 
 use crate::error::{Error, Result, blocking, to_its_end};
 use crate::layout::Plan;
+use crate::provide::{Hook, lease_new};
 use crate::removal::Step;
 use crate::rows::WorktreeRow;
 use crate::seen::What;
@@ -40,7 +41,12 @@ struct Made {
     created: bool,
     /// Commit of the spare that it was: its state is known without a look.
     spare: Option<Oid>,
+    /// Something was done in it since.
+    touched: bool,
 }
+
+/// Beginning of the note about them.
+const SUBMODULES: &str = "submodules are not checked out";
 
 impl Worktrees {
     /// Makes a worktree, or enters the one that has the name; claims it where an agent is named.
@@ -69,18 +75,27 @@ impl Worktrees {
         let style = config.text("worktrees.branch_style");
         let plan = Plan::new(params.kind.as_deref(), params.name.as_deref(), style, &handle.row)?;
         let (this, asker, shared) = (self.clone(), caller.clone(), handle.clone());
-        let work = async move { this.make_or_enter(&shared, plan, params.from, &asker).await };
-        let Made { row, notes, created, spare } = to_its_end(work).await?;
-        if created {
-            self.sync_new(&handle, &row.id).await;
-        }
+        let (from, with_submodules) = (params.from, params.with_submodules);
+        let work = async move {
+            let mut made = this.make_or_enter(&shared, plan, from, &asker).await?;
+            if made.created {
+                // Before the hook, which may read what is shared.
+                this.sync_new(&shared, &made.row.id).await;
+                this.furnish(&shared, &mut made, &asker).await;
+            }
+            if with_submodules {
+                this.with_submodules(&shared, &mut made, &asker).await;
+            }
+            Ok(made)
+        };
+        let Made { row, notes, created, spare, touched } = to_its_end(work).await?;
         if let Some(claimant) = claimant {
             self.claim_now(&handle.row, &row.id, claimant).await?;
         }
         let from_spare = spare.is_some();
         let worktree = match spare {
-            Some(at) => self.view_of_spare(&handle, &row.id, at).await?,
-            None => self.view_by_id(&handle, &row.id).await?,
+            Some(at) if !touched => self.view_of_spare(&handle, &row.id, at).await?,
+            _ => self.view_by_id(&handle, &row.id).await?,
         };
         let elapsed_ms = started.elapsed().as_secs_f64() * 1_000.0;
         Ok(WorktreeCreated { worktree, elapsed_ms, from_spare, created, notes })
@@ -100,7 +115,7 @@ impl Worktrees {
                 let branch = row.branch.as_deref().unwrap_or("a detached HEAD");
                 notes.push(format!("`{}` exists already, on {branch}", row.name));
             }
-            return Ok(Made { row, notes, created: false, spare: None });
+            return Ok(Made { row, notes, created: false, spare: None, touched: false });
         }
         if paths::in_submodule(&handle.row.common_dir) {
             let error = WireError::user(format!("{} is a submodule", handle.row.root.display()));
@@ -108,6 +123,8 @@ impl Worktrees {
         }
         let _making = Making::begin(self);
         let mut notes = plan.notes.clone();
+        let before = self.run_hook(Hook::PreCreate, handle, &handle.row.root, &plan.name, None, caller).await;
+        notes.extend(before.or_refuse()?);
         if from.is_none() {
             notes.extend(self.fetch_trunk(handle, caller).await);
         }
@@ -119,10 +136,38 @@ impl Worktrees {
         if let WorktreeStart::NewBranch { at, .. } = &start
             && let Some(Leased { row, at }) = self.lease(handle, &creation, at, caller).await?
         {
-            return Ok(Made { row, notes, created: true, spare: Some(at) });
+            return Ok(Made { row, notes, created: true, spare: Some(at), touched: false });
         }
         let row = self.make(handle, creation, start, caller).await?;
-        Ok(Made { row, notes, created: true, spare: None })
+        Ok(Made { row, notes, created: true, spare: None, touched: false })
+    }
+
+    /// What a new worktree gets beside its files. Whatever fails here is a note: the worktree is there.
+    async fn furnish(&self, handle: &Arc<RepoHandle>, made: &mut Made, caller: &Caller) {
+        let row = made.row.clone();
+        if let Err(error) = self.write_env_file(handle, &row).await {
+            made.notes.push(format!("ports and database were not written into the worktree: {error}"));
+        }
+        self.copy_later(handle, &row);
+        let ran = self.run_hook(Hook::PostCreate, handle, &row.path, &row.name, Some(&row), caller).await;
+        // What a hook changed has to be looked at.
+        if ran.ran() {
+            made.touched = true;
+        }
+        made.notes.extend(ran.note());
+    }
+
+    async fn with_submodules(&self, handle: &Arc<RepoHandle>, made: &mut Made, caller: &Caller) {
+        let (at, patience) = (crate::view::location(&made.row), handle.patience());
+        let work = move |repo: &Repo| {
+            repo.write(patience)?.update_submodules(&at, patience)?;
+            Ok(repo.fetch_large_files(&at, patience)?)
+        };
+        made.touched = true;
+        made.notes.retain(|note| !note.starts_with(SUBMODULES));
+        if let Err(error) = self.with_repo(handle, caller, work).await {
+            made.notes.push(format!("submodules or large files are missing: {error}"));
+        }
     }
 
     /// The worktree of this name, if git still has it.
@@ -234,6 +279,7 @@ impl Worktrees {
                 claim: None,
             };
             row.insert(tx)?;
+            lease_new(tx, &handle.config(), &row)?;
             reconcile::created(tx, &row, "podium", by.as_deref())?;
             handle.changed();
             Ok(row)
@@ -285,7 +331,7 @@ fn prepare(
         }
     }
     if !repo.is_bare() && handle.row.root.join(".gitmodules").exists() {
-        notes.push("submodules are not checked out: `git submodule update --init` does that".to_owned());
+        notes.push(format!("{SUBMODULES}: `imi submodules NAME` does that"));
     }
     let creation = Creation { id: new_id(), plan, new_branch_at: Some(at.to_string()), spare: None };
     Ok((creation, WorktreeStart::NewBranch { name, at }, notes))

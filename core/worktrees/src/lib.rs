@@ -19,6 +19,7 @@ mod health;
 mod layout;
 mod observe;
 mod paths;
+mod provide;
 mod radar;
 mod reconcile;
 mod recover;
@@ -36,6 +37,7 @@ mod sync;
 mod trunk;
 mod view;
 
+pub use provide::{HookOutput, HookRan};
 pub use removal::Step;
 pub use review::{Forge, ForgeError, ForgeQuery, PullRequest};
 pub use seen::{Seen, What};

@@ -65,6 +65,8 @@ impl Worktrees {
             }
         }
         self.reconcile(&handle).await?;
+        self.recover_env_files(&handle).await?;
+        self.recover_copies(&handle).await?;
         self.recover_spares(&handle).await
     }
 
@@ -184,6 +186,7 @@ impl Worktrees {
                 tracing::warn!(%error, "old trash was not deleted");
             }
         }
+        self.forget_leases().await;
         self.purge_attics().await;
     }
 

@@ -25,6 +25,8 @@ pub struct Settings {
     pub env: BTreeMap<String, String>,
     /// Who asks code hosts about reviews. Without one, git alone knows.
     pub forge: Option<Arc<dyn Forge>>,
+    /// Keeps what hooks print.
+    pub hook_output: Option<crate::provide::HookOutput>,
     /// For tests of crashes.
     pub stop_after: Option<StopAfter>,
 }
@@ -43,6 +45,7 @@ impl Settings {
             now: Arc::new(podium_store::now_ms),
             env: std::env::vars_os().filter_map(text).collect(),
             forge: None,
+            hook_output: None,
             stop_after: None,
         }
     }

@@ -4,6 +4,7 @@ use podium_protocol::{WireError, WorktreeSwitchParams, WorktreeSwitched};
 
 use crate::error::Result;
 use crate::paths;
+use crate::provide::Hook;
 use crate::rows::WorktreeRow;
 use crate::service::Worktrees;
 use crate::settings::Caller;
@@ -41,6 +42,10 @@ impl Worktrees {
             Some(uri) => self.same_file(uri, &row, caller).await?,
             None => None,
         };
+        let ran = self.run_hook(Hook::PostSwitch, &handle, &row.path, &row.name, Some(&row), caller).await;
+        if let Some(note) = ran.note() {
+            tracing::info!(note, worktree = row.name, "the hook after a switch");
+        }
         Ok(WorktreeSwitched { worktree: self.view_by_id(&handle, &row.id).await?, uri })
     }
 

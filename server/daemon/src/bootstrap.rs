@@ -183,6 +183,7 @@ fn assemble(options: Options, config: Arc<Live>, token: String, store: Store) ->
     let mut of_worktrees =
         podium_worktrees::Settings::new(host.clone(), home.root().to_owned(), session_alive(&sessions));
     of_worktrees.forge = Some(Arc::new(Hosts::new(Arc::clone(&config))));
+    of_worktrees.hook_output = Some(crate::services::provide::hook_output(&artifacts));
     let worktrees = Worktrees::open(store.clone(), Arc::clone(&config), of_worktrees);
     Ok(Daemon {
         home,

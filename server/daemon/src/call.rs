@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use crate::ipc::Peer;
 use crate::services::{
-    artifacts, claims, config, conflicts, events, inbox, models, repos, reviews, sessions, sync, system,
-    worktrees,
+    artifacts, claims, config, conflicts, events, inbox, models, provide, repos, reviews, sessions, sync,
+    system, worktrees,
 };
 use crate::state::{Daemon, user_name};
 
@@ -111,6 +111,10 @@ pub(crate) async fn dispatch(call: Call, method: &str, params: Value) -> Result<
         WorktreeLocate => worktrees::locate,
         WorktreeReview => reviews::open,
         ReviewPush => reviews::push,
+        WorktreeEnvMethod => provide::env,
+        WorktreeSubmodulesMethod => provide::submodules,
+        HookListMethod => provide::hooks,
+        HookApprove => provide::approve,
         ClaimAcquire => claims::acquire,
         ClaimRelease => claims::release,
         ClaimVerify => claims::verify,

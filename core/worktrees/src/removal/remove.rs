@@ -12,6 +12,7 @@ use super::checks::{self, Found};
 use super::{Removal, Step, trash};
 use crate::claim::may_force;
 use crate::error::{Error, Result, to_its_end};
+use crate::provide::Hook;
 use crate::rows::{RepoRow, WorktreeRow};
 use crate::service::{RepoHandle, Worktrees, after, new_id};
 use crate::settings::{Caller, Settings};
@@ -62,6 +63,11 @@ impl Worktrees {
     ) -> Result<WorktreeRemoved> {
         let _turn = self.inner.gates.enter(format!("name/{}/{}", repo.id, row.name)).await;
         let handle = self.handle(repo).await?;
+        let before = self.run_hook(Hook::PreRemove, &handle, &row.path, &row.name, Some(&row), caller).await;
+        if !params.force {
+            // One that was not approved is skipped; there is no note to be given here.
+            before.or_refuse()?;
+        }
         let (asked, seen) = (handle.clone(), row.clone());
         let (force, keep_branch) = (params.force, params.keep_branch);
         let elsewhere = self.review_head(&row).await?;

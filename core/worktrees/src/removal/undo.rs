@@ -11,6 +11,7 @@ use serde_json::json;
 use super::{Removal, Step, trash};
 use crate::error::{Error, Result, blocking, to_its_end};
 use crate::paths;
+use crate::provide::lease_again;
 use crate::rows::{WorktreeRow, free_name};
 use crate::service::{RepoHandle, Worktrees, after};
 use crate::settings::{Caller, Settings};
@@ -95,6 +96,7 @@ impl Worktrees {
         let (changed, task) = (handle.clone(), removal.clone());
         let finish = move |tx: &Tx<'_>| -> Result<WorktreeRow> {
             let row = restored_row(tx, &task, admin_dir)?;
+            lease_again(tx, &changed.config(), &row)?;
             task.set_state(tx, "undone")?;
             let path = row.path.to_string_lossy();
             let data =
@@ -104,6 +106,9 @@ impl Worktrees {
             Ok(row)
         };
         let row = self.inner.store.write(Durability::Power, finish).await?;
+        if let Err(error) = self.write_env_file(handle, &row).await {
+            tracing::warn!(%error, "ports and database were not written into the restored worktree");
+        }
         // It comes back without the claim it may have had.
         self.mirror_or_warn(&handle.row, &row.id).await;
         self.sync_new(handle, &row.id).await;

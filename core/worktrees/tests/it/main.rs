@@ -8,6 +8,7 @@ mod create;
 mod observing;
 mod outside;
 mod owners;
+mod provide;
 mod radar;
 mod removal;
 mod repositories;

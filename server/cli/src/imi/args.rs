@@ -131,6 +131,22 @@ Example, in a hook:
     /// Keep a claim alive that no process is bound to
     #[command(after_help = "Example:\n  imi heartbeat feat-x --token 17")]
     Heartbeat(HeartbeatArgs),
+    /// Ports and database name that a worktree has of its own
+    #[command(after_help = "\
+Examples:
+  imi env                 of the worktree this folder lies in
+  eval \"$(imi env --export)\"     into the shell")]
+    Env(EnvArgs),
+    /// Hooks of the project's configuration: what runs, and what may
+    #[command(after_help = "\
+Examples:
+  imi hooks list                   what would run, and whether it was approved
+  imi hooks approve                let all that were shown run, until they change
+  imi hooks approve post-create")]
+    Hooks(HooksArgs),
+    /// Check out a worktree's submodules and large files, which new worktrees come without
+    #[command(after_help = "Examples:\n  imi submodules feat-x\n  imi feat x --with-submodules")]
+    Submodules(SubmodulesArgs),
     /// Remove a worktree; `imi undo` brings it back
     #[command(
         visible_alias = "rm",
@@ -182,9 +198,47 @@ pub struct CreateArgs {
     /// Revision to start from [default: trunk, freshly fetched where a remote answers]
     #[arg(long, value_name = "REVISION")]
     pub from: Option<String>,
+    /// Check out submodules and large files too
+    #[arg(long)]
+    pub with_submodules: bool,
     /// Print the path and nothing else
     #[arg(long)]
     pub print_path: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct EnvArgs {
+    /// Worktree [default: the one this folder lies in]
+    pub name: Option<String>,
+    /// Print lines for a shell
+    #[arg(long)]
+    pub export: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct HooksArgs {
+    #[command(subcommand)]
+    pub command: HooksCommand,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub enum HooksCommand {
+    /// What would run, and whether it was approved
+    List,
+    /// Let hooks run, as long as command and scripts stay the same
+    Approve {
+        /// pre-create, post-create, pre-remove or post-switch [default: all]
+        hook: Option<String>,
+        /// Beginning of the hash that was read; refused when it is another by now
+        #[arg(long)]
+        hash: Option<String>,
+    },
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct SubmodulesArgs {
+    /// Worktree [default: the one this folder lies in]
+    pub name: Option<String>,
 }
 
 #[derive(Debug, Clone, Args)]

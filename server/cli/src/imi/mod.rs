@@ -4,6 +4,7 @@ mod args;
 mod claims;
 mod conflicts;
 mod monitor;
+mod provide;
 mod render;
 mod reviews;
 mod shell;
@@ -41,6 +42,9 @@ pub async fn run(context: &Context, args: ImiArgs) -> Ending {
         ImiCommand::Monitor(monitor) => monitor::run(context, at, monitor).await,
         ImiCommand::Conflicts(args) => conflicts::list(context, at, args).await,
         ImiCommand::Go(go) => worktrees::go(context, at, go).await,
+        ImiCommand::Env(env) => provide::env(context, at, env).await,
+        ImiCommand::Hooks(hooks) => provide::hooks(context, at, hooks).await,
+        ImiCommand::Submodules(submodules) => provide::submodules(context, at, submodules).await,
         ImiCommand::Remove(remove) => worktrees::remove(context, at, remove).await,
         ImiCommand::Undo(undo) => worktrees::undo(context, at, undo).await,
         ImiCommand::Claim(claim) => claims::claim(context, at, claim).await,

@@ -25,6 +25,7 @@ pub(super) async fn create(context: &Context, at: RepoSelector, kind: &str, args
         agent_id: context.agent(args.agent_id),
         from: args.from,
         pid: args.pid,
+        with_submodules: args.with_submodules,
     };
     let client = context.client()?;
     let made = waiting(&context.output, "making the worktree", client.call::<WorktreeCreate>(params)).await?;

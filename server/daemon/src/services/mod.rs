@@ -7,6 +7,7 @@ pub(crate) mod conflicts;
 pub(crate) mod events;
 pub(crate) mod inbox;
 pub(crate) mod models;
+pub(crate) mod provide;
 pub(crate) mod repos;
 pub(crate) mod reviews;
 pub(crate) mod sessions;
