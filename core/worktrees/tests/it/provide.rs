@@ -110,7 +110,8 @@ async fn a_hook_waits_for_a_person_and_again_when_it_changes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hook_that_runs_before_can_refuse() {
-    let bed = bed("[hooks]\npre-create = \"echo no more; exit 1\"\npre-remove = \"! ls keep* > /dev/null 2>&1\"\n");
+    let bed =
+        bed("[hooks]\npre-create = \"echo no more; exit 1\"\npre-remove = \"! ls keep* > /dev/null 2>&1\"\n");
     bed.create("x").await;
     approve(&bed).await;
     let refused = bed.try_create("y").await.unwrap_err();
