@@ -398,6 +398,47 @@ export interface EventsSubscribed {
   subscription: number;
 }
 
+/** Which repository a request is about. All fields may be absent where the caller has only one. */
+export interface HookApproveParams {
+  /** What the person has read; refused when it is another one by now. */
+  hash?: string | null;
+  /** Absent: all that are configured. */
+  hook?: string | null;
+  /** Any path inside the repository or one of its worktrees, absolute. */
+  repo?: string | null;
+  /** The same as bytes, where the path is not UTF-8. Wins over `repo`. */
+  repoBytes?: Array<number> | null;
+  /** Any `file:` URI inside it, for editors. */
+  uri?: string | null;
+}
+
+/** A hook of the project's configuration, as it would run now. */
+export interface HookInfo {
+  approved: boolean;
+  /** RFC 3339. */
+  approvedAt?: string | null;
+  approvedBy?: string | null;
+  command: string;
+  /** Of the command and of the project's files that it names. */
+  hash: string;
+  /** `pre-create`, `post-create`, `pre-remove` or `post-switch`. */
+  hook: string;
+}
+
+export interface HookList {
+  hooks: Array<HookInfo>;
+}
+
+/** Which repository a request is about. All fields may be absent where the caller has only one. */
+export interface HookListParams {
+  /** Any path inside the repository or one of its worktrees, absolute. */
+  repo?: string | null;
+  /** The same as bytes, where the path is not UTF-8. Wins over `repo`. */
+  repoBytes?: Array<number> | null;
+  /** Any `file:` URI inside it, for editors. */
+  uri?: string | null;
+}
+
 /** A person's connection only. A question is answered once. */
 export interface InboxAnswerParams {
   decision: InboxDecision;
@@ -1050,6 +1091,8 @@ export interface WorktreeCreateParams {
   type?: string | null;
   /** Any `file:` URI inside it, for editors. */
   uri?: string | null;
+  /** Check out submodules and large files too. */
+  withSubmodules?: boolean;
 }
 
 export interface WorktreeCreated {
@@ -1060,6 +1103,29 @@ export interface WorktreeCreated {
   /** What a person should know: trunk could not be fetched, the name was changed, ... */
   notes: Array<string>;
   worktree: Worktree;
+}
+
+/** What no other worktree on this machine has. */
+export interface WorktreeEnv {
+  database: string | null;
+  /** File in the worktree that holds the variables; absent while there is none. */
+  file: string;
+  ports: Array<number>;
+  /** The same as variables: `PODIUM_PORT`, `PODIUM_PORT_2`, ..., `PODIUM_DATABASE`. */
+  variables: Record<string, string>;
+  worktree: string;
+}
+
+/** Which repository a request is about. All fields may be absent where the caller has only one. */
+export interface WorktreeEnvParams {
+  /** Absent: the worktree that `repo` or `uri` lies in. */
+  name?: string | null;
+  /** Any path inside the repository or one of its worktrees, absolute. */
+  repo?: string | null;
+  /** The same as bytes, where the path is not UTF-8. Wins over `repo`. */
+  repoBytes?: Array<number> | null;
+  /** Any `file:` URI inside it, for editors. */
+  uri?: string | null;
 }
 
 export interface WorktreeList {
@@ -1169,6 +1235,25 @@ export interface WorktreeStatusParams {
   uri?: string | null;
 }
 
+export interface WorktreeSubmodules {
+  /** Whether large files (LFS) were fetched. */
+  largeFiles: boolean;
+  /** Paths of the submodules that are checked out now. */
+  submodules: Array<string>;
+  worktree: string;
+}
+
+/** Which repository a request is about. All fields may be absent where the caller has only one. */
+export interface WorktreeSubmodulesParams {
+  name?: string | null;
+  /** Any path inside the repository or one of its worktrees, absolute. */
+  repo?: string | null;
+  /** The same as bytes, where the path is not UTF-8. Wins over `repo`. */
+  repoBytes?: Array<number> | null;
+  /** Any `file:` URI inside it, for editors. */
+  uri?: string | null;
+}
+
 /** Finds the worktree to go to. */
 export interface WorktreeSwitchParams {
   /** Name, branch, unique prefix or part of either; `-` is not kept here. */
@@ -1219,6 +1304,8 @@ export interface Methods {
   "podium/doctor": { params: DoctorParams; answer: DoctorReport };
   "podium/events/read": { params: EventsReadParams; answer: EventsPage };
   "podium/events/subscribe": { params: EventsSubscribeParams; answer: EventsSubscribed };
+  "podium/hook/approve": { params: HookApproveParams; answer: HookList };
+  "podium/hook/list": { params: HookListParams; answer: HookList };
   "podium/inbox/answer": { params: InboxAnswerParams; answer: InboxAnswered };
   "podium/inbox/ask": { params: InboxAskParams; answer: InboxAnswered };
   "podium/inbox/list": { params: InboxListParams; answer: InboxList };
@@ -1244,11 +1331,13 @@ export interface Methods {
   "podium/unsubscribe": { params: UnsubscribeParams; answer: Unsubscribed };
   "podium/worktree/conflicts": { params: WorktreeConflictsParams; answer: WorktreeConflicts };
   "podium/worktree/create": { params: WorktreeCreateParams; answer: WorktreeCreated };
+  "podium/worktree/env": { params: WorktreeEnvParams; answer: WorktreeEnv };
   "podium/worktree/list": { params: WorktreeListParams; answer: WorktreeList };
   "podium/worktree/locate": { params: WorktreeLocateParams; answer: WorktreeLocated };
   "podium/worktree/remove": { params: WorktreeRemoveParams; answer: WorktreeRemoved };
   "podium/worktree/review": { params: WorktreeReviewParams; answer: WorktreeReviewed };
   "podium/worktree/status": { params: WorktreeStatusParams; answer: WorktreeStatus };
+  "podium/worktree/submodules": { params: WorktreeSubmodulesParams; answer: WorktreeSubmodules };
   "podium/worktree/switch": { params: WorktreeSwitchParams; answer: WorktreeSwitched };
   "podium/worktree/undo": { params: WorktreeUndoParams; answer: WorktreeUndone };
 }
