@@ -256,6 +256,13 @@ pub static KEYS: &[Key] = &[
         "address of a code host's API for reviews; empty: follows from the remote",
     ),
     Key {
+        name: "guard.enabled",
+        kind: KeyKind::Bool,
+        default: || json!(true),
+        help: "refuse commits in a claimed worktree by who does not hold the claim (core.hooksPath)",
+        project: true,
+    },
+    Key {
         name: "sync.on_replace",
         kind: KeyKind::Choice(&["repair", "adopt", "ask"]),
         default: || json!("ask"),

@@ -153,6 +153,12 @@ impl Config {
         items.into_iter().flatten().filter_map(Value::as_str).collect()
     }
 
+    #[must_use]
+    pub fn flag(&self, name: &str) -> bool {
+        debug_assert!(self.values.contains_key(name), "{name} is a setting");
+        self.values.get(name).and_then(|(value, _)| value.as_bool()).unwrap_or_default()
+    }
+
     /// A number of seconds; `None` for 0.
     #[must_use]
     pub fn seconds(&self, name: &str) -> Option<std::time::Duration> {

@@ -2,6 +2,7 @@
 
 mod branches;
 mod merges;
+mod settings;
 mod spares;
 mod submodules;
 mod worktrees;

@@ -152,6 +152,9 @@ methods! {
     /// What links replaced, and where it is kept.
     "sync/backups" SyncBackupsMethod(SyncBackupsParams) -> SyncBackups, Anyone, Method, env: false;
 
+    /// The guard against commits in somebody else's worktree: how it is, in, out.
+    "guard/run" GuardRun(GuardRunParams) -> GuardReport, Anyone, Command, env: false;
+
     /// Starts a session and answers with its id at once; `session/attach` streams it.
     "session/start" SessionStart(SessionStartParams) -> SessionStarted, Anyone, Command, env: true;
     /// Goes on with a session, or adds a turn.

@@ -9,7 +9,7 @@ use crate::service::Worktrees;
 impl Worktrees {
     /// Name, state, message and hint of each part.
     pub async fn health(&self) -> Vec<(String, PartState, String, String)> {
-        vec![self.git_health().await, self.worktree_health().await]
+        vec![self.git_health().await, self.worktree_health().await, self.guard_health().await]
     }
 
     async fn git_health(&self) -> (String, PartState, String, String) {

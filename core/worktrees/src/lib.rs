@@ -15,6 +15,7 @@ mod error;
 mod fetching;
 mod filling;
 mod gates;
+mod guard;
 mod health;
 mod layout;
 mod observe;

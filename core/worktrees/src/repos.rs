@@ -74,7 +74,8 @@ impl Worktrees {
         if !params.force {
             self.refuse_losses(&rows, trashed)?;
         }
-        let unlinked = self.unlink_all(&handle).await?;
+        let mut unlinked = self.unlink_all(&handle).await?;
+        unlinked.extend(self.unguard_all(&handle).await?);
         let mut undone = self.take_back(&handle, rows, trashed).await?;
         undone.extend(unlinked);
         let row = handle.row.clone();

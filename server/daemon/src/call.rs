@@ -119,6 +119,7 @@ pub(crate) async fn dispatch(call: Call, method: &str, params: Value) -> Result<
         ClaimRelease => claims::release,
         ClaimVerify => claims::verify,
         ClaimHeartbeat => claims::heartbeat,
+        GuardRun => sync::guard,
         SyncRun => sync::run,
         SyncBackupsMethod => sync::backups,
         SessionStart => sessions::start,

@@ -204,6 +204,9 @@ impl Worktrees {
             }
             tracing::warn!(%error, worktree = row.name, "git's worktree lock does not show the claim");
         }
+        if let Ok(handle) = self.handle(repo).await {
+            self.guard_claimed(&handle, &row).await;
+        }
         Ok(Some(acquired))
     }
 

@@ -38,6 +38,8 @@ pub struct SyncWatch {
     pub folder: PathBuf,
     /// Places of links, in all worktrees.
     pub links: Vec<PathBuf>,
+    /// Where the guard writes commits of persons in spite of a claim; need not exist.
+    pub overrides: PathBuf,
 }
 
 /// Rows that a synchronisation starts from.
@@ -84,7 +86,7 @@ impl Worktrees {
     /// # Errors
     /// What the disk or the store refuses.
     pub async fn sync_repo(&self, repo: &str) -> Result<(), WireError> {
-        let Some(handle) = self.handle_of(repo).await? else { return Ok(()) };
+        let Some(handle) = self.known_handle(repo).await? else { return Ok(()) };
         let (this, asked) = (self.clone(), handle.clone());
         let policy = blocking(move || {
             this.refresh_config(&asked);
@@ -105,7 +107,7 @@ impl Worktrees {
     /// # Errors
     /// What the disk or the store refuses.
     pub async fn sync_watch(&self, repo: &str) -> Result<Option<SyncWatch>, WireError> {
-        let Some(handle) = self.handle_of(repo).await? else { return Ok(None) };
+        let Some(handle) = self.known_handle(repo).await? else { return Ok(None) };
         let place = Place::of(&handle.row);
         let known = self.sync_rows(&handle).await?;
         let of_tree = |row: &WorktreeRow| {
@@ -113,7 +115,8 @@ impl Worktrees {
             links.map(|link| row.path.join(&link.path)).collect::<Vec<_>>()
         };
         let links = known.trees.iter().flat_map(of_tree).collect();
-        Ok(Some(SyncWatch { folder: place.folder, links }))
+        let overrides = Self::override_file(&handle.row.common_dir);
+        Ok(Some(SyncWatch { folder: place.folder, links, overrides }))
     }
 
     /// Ids of all repositories.
@@ -134,7 +137,7 @@ impl Worktrees {
         }
     }
 
-    async fn handle_of(&self, repo: &str) -> Result<Option<Arc<RepoHandle>>> {
+    pub(crate) async fn known_handle(&self, repo: &str) -> Result<Option<Arc<RepoHandle>>> {
         let id = repo.to_owned();
         let row: Result<Option<RepoRow>> =
             self.inner.store.read(move |conn| Ok(RepoRow::by_id(conn, &id)?)).await;

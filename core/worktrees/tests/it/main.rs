@@ -5,6 +5,7 @@ mod bed;
 mod claims;
 mod crashes;
 mod create;
+mod guard;
 mod observing;
 mod outside;
 mod owners;

@@ -162,6 +162,16 @@ Examples:
         after_help = "Examples:\n  imi undo            the newest removal\n  imi undo ID         the one that `imi remove` named"
     )]
     Undo(UndoArgs),
+    /// The guard against commits in somebody else's worktree
+    #[command(after_help = "\
+A worktree gets it when it is claimed: `core.hooksPath` of that worktree alone. Your own hooks run as before. A person
+goes on with PODIUM_OVERRIDE=1 before the command, which is recorded.
+
+Examples:
+  imi guard                     how it is in each worktree
+  imi guard install             everywhere, and mended where another tool replaced it
+  imi guard remove              out of this repository, until `install`")]
+    Guard(GuardArgs),
     /// Link the files that all worktrees share, and repair the links
     #[command(after_help = "\
 Shared files lie in `.podium/sync/` of a clone, or in `sync/repo/` beside the worktrees of a project folder; in
@@ -398,6 +408,21 @@ pub struct RemoveArgs {
 pub struct UndoArgs {
     /// What `imi remove` named [default: the newest removal]
     pub id: Option<String>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct GuardArgs {
+    #[arg(value_enum, default_value_t = GuardWhat::Status)]
+    pub what: GuardWhat,
+    /// Only this worktree: feat-x or feat/x
+    pub name: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum GuardWhat {
+    Status,
+    Install,
+    Remove,
 }
 
 #[derive(Debug, Clone, Args)]

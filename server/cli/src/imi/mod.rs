@@ -3,6 +3,7 @@
 mod args;
 mod claims;
 mod conflicts;
+mod guard;
 mod monitor;
 mod provide;
 mod render;
@@ -51,6 +52,7 @@ pub async fn run(context: &Context, args: ImiArgs) -> Ending {
         ImiCommand::Release(release) => claims::release(context, at, release).await,
         ImiCommand::VerifyLock(verify) => claims::verify_lock(context, at, verify).await,
         ImiCommand::Heartbeat(heartbeat) => claims::heartbeat(context, at, heartbeat).await,
+        ImiCommand::Guard(args) => guard::guard(context, at, args).await,
         ImiCommand::Sync(args) => sync::sync(context, at, args).await,
         // Answered above, before anything asks where the repository is.
         ImiCommand::ShellInit(_) | ImiCommand::Completions(_) => Ok(0),

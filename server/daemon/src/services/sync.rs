@@ -1,6 +1,8 @@
-//! `sync/*`.
+//! `sync/*` and `guard/*`.
 
-use podium_protocol::{SyncBackups, SyncBackupsParams, SyncReport, SyncRunParams, WireError};
+use podium_protocol::{
+    GuardReport, GuardRunParams, SyncBackups, SyncBackupsParams, SyncReport, SyncRunParams, WireError,
+};
 
 use crate::call::Call;
 
@@ -10,4 +12,8 @@ pub(crate) async fn run(call: Call, params: SyncRunParams) -> Result<SyncReport,
 
 pub(crate) async fn backups(call: Call, params: SyncBackupsParams) -> Result<SyncBackups, WireError> {
     call.daemon.worktrees.sync_backups(params, &call.worktree_caller()).await
+}
+
+pub(crate) async fn guard(call: Call, params: GuardRunParams) -> Result<GuardReport, WireError> {
+    call.daemon.worktrees.guard(params, &call.worktree_caller()).await
 }

@@ -1,5 +1,5 @@
 //! Keeps the links of shared files right: one task for each repository watches the folder of shared files and the
-//! places of the links, and synchronises when something moves there.
+//! places of the links, and synchronises when something moves there. What the guard wrote down is read on the way.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -103,6 +103,10 @@ async fn keep(daemon: Arc<Daemon>, watcher: Watcher, repo: String, wake: Arc<Not
             tracing::warn!(%error, repo, "shared files were not synchronised");
             again = Some(TRY_AGAIN);
         }
+        if let Err(error) = daemon.worktrees.read_overrides(&repo).await {
+            tracing::warn!(%error, repo, "overrides of the guard were not read");
+            again = Some(TRY_AGAIN);
+        }
         if stale(&daemon, &repo, watches.as_ref()).await {
             continue;
         }
@@ -167,7 +171,7 @@ async fn renew(
         }
         let options = TreeOptions { respect_gitignore: false, skip_git: false, ..TreeOptions::default() };
         let tree = exists.then(|| watcher.watch_tree(&folder, options)).transpose()?;
-        let files: Vec<PathBuf> = links.iter().cloned().chain([folder.clone()]).collect();
+        let files: Vec<PathBuf> = links.iter().cloned().chain([folder.clone(), wanted.overrides]).collect();
         let files = Some(watcher.watch_files(&files)?);
         Ok::<_, podium_watch::WatchError>(Watches { folder, links, tree, files })
     });
