@@ -398,6 +398,39 @@ export interface EventsSubscribed {
   subscription: number;
 }
 
+export type GuardAction = "status" | "install" | "remove";
+
+export interface GuardReport {
+  /** Whether worktrees get it when they are claimed. */
+  enabled: boolean;
+  /** Folder of the hooks that `core.hooksPath` names. */
+  folder: string;
+  repo: RepoRef;
+  worktrees: Array<GuardWorktree>;
+}
+
+/** Which repository a request is about. All fields may be absent where the caller has only one. */
+export interface GuardRunParams {
+  action?: GuardAction;
+  /** Any path inside the repository or one of its worktrees, absolute. */
+  repo?: string | null;
+  /** The same as bytes, where the path is not UTF-8. Wins over `repo`. */
+  repoBytes?: Array<number> | null;
+  /** Any `file:` URI inside it, for editors. */
+  uri?: string | null;
+  /** Only this worktree. Absent: all linked ones, and those to come. */
+  worktree?: string | null;
+}
+
+export type GuardState = "installed" | "absent" | "replaced" | "altered";
+
+export interface GuardWorktree {
+  name: string;
+  state: GuardState;
+  /** Folder of the hooks that run as before, as far as it was looked for. */
+  userHooks: string | null;
+}
+
 /** Which repository a request is about. All fields may be absent where the caller has only one. */
 export interface HookApproveParams {
   /** What the person has read; refused when it is another one by now. */
@@ -1304,6 +1337,7 @@ export interface Methods {
   "podium/doctor": { params: DoctorParams; answer: DoctorReport };
   "podium/events/read": { params: EventsReadParams; answer: EventsPage };
   "podium/events/subscribe": { params: EventsSubscribeParams; answer: EventsSubscribed };
+  "podium/guard/run": { params: GuardRunParams; answer: GuardReport };
   "podium/hook/approve": { params: HookApproveParams; answer: HookList };
   "podium/hook/list": { params: HookListParams; answer: HookList };
   "podium/inbox/answer": { params: InboxAnswerParams; answer: InboxAnswered };
