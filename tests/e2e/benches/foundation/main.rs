@@ -10,6 +10,7 @@
 )]
 
 mod claims;
+mod creation;
 mod editor;
 mod initialize;
 mod ipc;
@@ -49,6 +50,7 @@ const PARTS: &[Part] = &[
     Part { name: "model", run: model::measure },
     Part { name: "streaming", run: streaming::measure },
     Part { name: "worktrees", run: worktrees::measure },
+    Part { name: "creation", run: creation::measure },
     Part { name: "listing", run: listing::measure },
     Part { name: "radar", run: radar::measure },
 ];
