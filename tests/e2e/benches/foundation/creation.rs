@@ -27,7 +27,12 @@ pub(crate) fn measure(effort: Effort) -> Result<Vec<Row>> {
     ])
 }
 
-fn from_spares(environment: &TestEnvironment, repo: &TestRepo<'_>, files: usize, rounds: usize) -> Result<Row> {
+fn from_spares(
+    environment: &TestEnvironment,
+    repo: &TestRepo<'_>,
+    files: usize,
+    rounds: usize,
+) -> Result<Row> {
     environment.imi(["list"]).within(repo).ok();
     let (mut ours, mut theirs) = (Samples::default(), Samples::default());
     for round in 0..rounds {
