@@ -77,7 +77,7 @@ impl Outcome {
 
 /// A main worktree's own files are its person's: they are told, but nothing is wrong with them.
 pub(crate) fn is_off(row: &WorktreeRow, entry: &Entry) -> bool {
-    !entry.state.is_well() && !(row.is_main && entry.state == SyncState::Own)
+    !(entry.state.is_well() || row.is_main && entry.state == SyncState::Own)
 }
 
 fn tree(row: &WorktreeRow, entries: &[Entry]) -> SyncWorktree {
