@@ -242,6 +242,22 @@ pub static KEYS: &[Key] = &[
     },
     text("worktrees.trunk", || json!(""), true, "trunk branch; empty: origin's HEAD, else main, else master"),
     number(
+        "worktrees.trash_quota_mb",
+        0,
+        100_000_000,
+        || json!(20_000),
+        false,
+        "megabytes of removed worktrees to keep for each repository: the oldest go first; 0: no bound",
+    ),
+    number(
+        "worktrees.disk_warn_mb",
+        0,
+        100_000_000,
+        || json!(50_000),
+        false,
+        "megabytes that a repository with all its worktrees may take before `imi du` warns; 0: never",
+    ),
+    number(
         "review.timeout_seconds",
         1,
         600,

@@ -23,6 +23,7 @@ pub mod schema;
 mod session;
 mod sync;
 mod system;
+mod upkeep;
 mod worktree;
 
 pub use artifact::*;
@@ -42,6 +43,7 @@ pub use review::*;
 pub use session::*;
 pub use sync::*;
 pub use system::*;
+pub use upkeep::*;
 pub use worktree::*;
 
 /// The protocol's version. Raised when a change is not understood by the other side.

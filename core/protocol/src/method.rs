@@ -135,6 +135,28 @@ methods! {
     "hook/list" HookListMethod(HookListParams) -> HookList, Anyone, Method, env: false;
     /// Allows hooks to run, as long as what they run stays the same.
     "hook/approve" HookApprove(HookApproveParams) -> HookList, Person, Method, env: false;
+    /// Merges a worktree's branch into trunk; `worktree/undo` takes it back while trunk stays there.
+    "worktree/merge" WorktreeMerge(WorktreeMergeParams) -> WorktreeMerged, Anyone, Command, env: true;
+    /// Removes a worktree and its branch once trunk has its work.
+    "worktree/close" WorktreeClose(WorktreeCloseParams) -> WorktreeRemoved, Anyone, Command, env: true;
+    /// Removals and merges that can be taken back.
+    "undo/list" UndoListMethod(UndoListParams) -> UndoList, Anyone, Command, env: false;
+    /// Removes worktrees that nobody needs any more, or tells which they are.
+    "worktree/prune" WorktreePrune(WorktreePruneParams) -> WorktreesPruned, Person, Command, env: true;
+    /// Mends links of moved worktrees, git's locks, and what a crash left.
+    "repo/repair" RepoRepair(RepoRepairParams) -> RepoRepaired, Person, Command, env: true;
+    /// Follows what others did with git.
+    "repo/reconcile" RepoReconcile(RepoReconcileParams) -> RepoReconciled, Anyone, Command, env: false;
+    /// What is off in a repository, and what to do.
+    "repo/doctor" RepoDoctor(RepoDoctorParams) -> RepoDiagnosis, Anyone, Command, env: false;
+    /// Disk that worktrees take.
+    "worktree/du" WorktreeDu(WorktreeDuParams) -> DiskUse, Anyone, Command, env: false;
+    /// Types of worktrees.
+    "type/list" TypeListMethod(TypeListParams) -> TypeList, Anyone, Command, env: false;
+    /// Adds a type of worktrees.
+    "type/add" TypeAdd(TypeChangeParams) -> TypeList, Person, Method, env: false;
+    /// Drops a type of worktrees; those that are of it stay.
+    "type/remove" TypeRemove(TypeChangeParams) -> TypeList, Person, Method, env: false;
     /// The worktree a file lies in.
     "worktree/locate" WorktreeLocate(WorktreeLocateParams) -> WorktreeLocated, Anyone, Method, env: false;
 

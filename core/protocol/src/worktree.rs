@@ -218,7 +218,7 @@ pub struct WorktreeRemoved {
 pub struct WorktreeUndoParams {
     #[serde(flatten)]
     pub at: RepoSelector,
-    /// Absent: the newest removal of the repository.
+    /// Of a removal or a merge. Absent: the newest of the repository.
     #[serde(default)]
     pub id: Option<String>,
 }

@@ -73,7 +73,8 @@ impl Worktrees {
         .await?;
         let config = handle.config();
         let style = config.text("worktrees.branch_style");
-        let plan = Plan::new(params.kind.as_deref(), params.name.as_deref(), style, &handle.row)?;
+        let own = self.own_kinds().await?;
+        let plan = Plan::new(params.kind.as_deref(), &own, params.name.as_deref(), style, &handle.row)?;
         let (this, asker, shared) = (self.clone(), caller.clone(), handle.clone());
         let (from, with_submodules) = (params.from, params.with_submodules);
         let work = async move {

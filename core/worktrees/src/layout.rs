@@ -14,6 +14,42 @@ pub(crate) const KINDS: &[&str] = &["feat", "fix", "aiops", "devops"];
 /// Types that a folder's name can tell.
 const KNOWN: &[&str] = &["feat", "fix", "aiops", "devops", "review", "trunk"];
 
+/// Words that cannot be types: the command line has them.
+pub(crate) const RESERVED: &[&str] = &[
+    "review",
+    "trunk",
+    "sync",
+    "spare",
+    "other",
+    "list",
+    "ls",
+    "status",
+    "go",
+    "claim",
+    "release",
+    "heartbeat",
+    "remove",
+    "rm",
+    "undo",
+    "merge",
+    "close",
+    "prune",
+    "repair",
+    "reconcile",
+    "doctor",
+    "du",
+    "types",
+    "init",
+    "deinit",
+    "monitor",
+    "conflicts",
+    "hooks",
+    "completions",
+    "help",
+    "json",
+    "pr",
+];
+
 /// What a request for `feat x` makes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Plan {
@@ -25,12 +61,19 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    pub(crate) fn new(kind: Option<&str>, name: Option<&str>, style: &str, repo: &RepoRow) -> Result<Self> {
+    pub(crate) fn new(
+        kind: Option<&str>,
+        own: &[String],
+        name: Option<&str>,
+        style: &str,
+        repo: &RepoRow,
+    ) -> Result<Self> {
         let kind = kind.unwrap_or("feat");
-        if !KINDS.contains(&kind) {
+        if !KINDS.contains(&kind) && !own.iter().any(|own| own == kind) {
             let shown: String = kind.chars().take(40).collect();
             let error = WireError::user(format!("`{shown}` is not a type of worktree"));
-            return Err(error.hint(format!("types: {}", KINDS.join(", "))).into());
+            let all: Vec<&str> = KINDS.iter().copied().chain(own.iter().map(String::as_str)).collect();
+            return Err(error.hint(format!("types: {}", all.join(", "))).hint("imi types add NAME").into());
         }
         let asked = name.ok_or_else(|| WireError::user("a worktree needs a name"))?;
         let valid = valid(asked)?;
@@ -87,7 +130,7 @@ mod tests {
 
     #[test]
     fn names_become_folders_and_branches() {
-        let plan = |name, style| Plan::new(Some("feat"), Some(name), style, &repo("/p/clone"));
+        let plan = |name, style| Plan::new(Some("feat"), &[], Some(name), style, &repo("/p/clone"));
         let dash = plan("user auth", "dash").unwrap();
         assert_eq!((dash.name.as_str(), dash.branch.as_str()), ("feat-user-auth", "feat-user-auth"));
         assert_eq!(dash.path, PathBuf::from("/p/clone.worktrees/feat-user-auth"));
@@ -97,7 +140,8 @@ mod tests {
         for bad in ["--upload-pack=x", "../x", "a..b", "x.lock", "", "a\nb", ".", &"x".repeat(300)] {
             assert!(plan(bad, "dash").is_err(), "{bad:?}");
         }
-        assert!(Plan::new(Some("story"), Some("x"), "dash", &repo("/p")).is_err());
+        assert!(Plan::new(Some("story"), &[], Some("x"), "dash", &repo("/p")).is_err());
+        assert!(Plan::new(Some("story"), &["story".to_owned()], Some("x"), "dash", &repo("/p")).is_ok());
     }
 
     #[test]

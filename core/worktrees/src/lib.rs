@@ -18,6 +18,7 @@ mod gates;
 mod guard;
 mod health;
 mod layout;
+mod merging;
 mod observe;
 mod paths;
 mod provide;
@@ -36,6 +37,7 @@ mod spares;
 mod switch;
 mod sync;
 mod trunk;
+mod upkeep;
 mod view;
 
 pub use provide::{HookOutput, HookRan};

@@ -20,6 +20,8 @@ use crate::rows::{RepoRow, WorktreeRow};
 use crate::service::{RepoHandle, Worktrees};
 use crate::settings::Caller;
 
+/// Milliseconds.
+const DAY: i64 = 86_400_000;
 /// Beginning of the names of folders in the trash.
 const HALF_MADE: &str = "half-made-";
 /// Longest wait for a git that the last daemon left behind.
@@ -64,10 +66,34 @@ impl Worktrees {
                 }
             }
         }
+        self.settle_merges(&handle).await;
         self.reconcile(&handle).await?;
         self.recover_env_files(&handle).await?;
         self.recover_copies(&handle).await?;
         self.recover_spares(&handle).await
+    }
+
+    /// Settles what was cut off in one repository; tells what that was.
+    pub(crate) async fn settle_left(&self, handle: &Arc<RepoHandle>) -> Vec<String> {
+        let mut settled = Vec::new();
+        for state in ["intent", "restoring"] {
+            let removals: Result<Vec<Removal>> =
+                self.inner.store.read(move |conn| Ok(Removal::in_state(conn, state)?)).await;
+            let of_this = |removal: &Removal| removal.repo == handle.row.id && !self.is_busy(&removal.id);
+            for removal in removals.unwrap_or_default().into_iter().filter(of_this) {
+                let name = removal.name.clone();
+                let done = match state {
+                    "intent" => self.settle_removal(handle, removal).await,
+                    _ => self.restore(handle, removal, None).await.map(drop),
+                };
+                match done {
+                    Ok(()) => settled.push(format!("the cut-off removal of `{name}` is settled")),
+                    Err(error) => tracing::warn!(%error, worktree = name, "a removal cannot be settled"),
+                }
+            }
+        }
+        self.settle_merges(handle).await;
+        settled
     }
 
     async fn recover_claims(&self) {
@@ -170,24 +196,56 @@ impl Worktrees {
         let old: Result<Vec<Removal>> =
             self.inner.store.read(move |conn| Ok(Removal::purgeable(conn, now)?)).await;
         for removal in old.unwrap_or_default() {
-            let task = removal.clone();
-            let deleted = blocking(move || {
-                trash::delete(&task.tree_trash)?;
-                trash::delete(&task.trash)
-            });
-            let noted = match deleted.await {
-                Ok(()) => {
-                    let write = move |tx: &Tx<'_>| -> Result<()> { Ok(removal.set_state(tx, "purged")?) };
-                    self.inner.store.write(Durability::Process, write).await
-                }
-                Err(error) => Err(error),
-            };
-            if let Err(error) = noted {
-                tracing::warn!(%error, "old trash was not deleted");
-            }
+            self.purge_one(removal).await;
         }
+        self.purge_over_quota().await;
         self.forget_leases().await;
         self.purge_attics().await;
+    }
+
+    /// Deletes the oldest removals of each repository while its trash is above `worktrees.trash_quota_mb`. Those of the
+    /// last day stay: an undo is what they are for.
+    async fn purge_over_quota(&self) {
+        let quota = self.inner.config.get().integer("worktrees.trash_quota_mb");
+        let Some(quota) = u64::try_from(quota).ok().filter(|quota| *quota > 0) else { return };
+        let young = self.now().saturating_sub(DAY);
+        let trashed: Result<Vec<Removal>> =
+            self.inner.store.read(|conn| Ok(Removal::in_state(conn, "trashed")?)).await;
+        let mut trashed = trashed.unwrap_or_default();
+        // Newest first: what is still within the quota stays.
+        trashed.sort_by_key(|removal| std::cmp::Reverse(removal.removed_at));
+        let measured = blocking(move || {
+            Ok(trashed
+                .into_iter()
+                .map(|removal| (crate::upkeep::bytes_of(&removal), removal))
+                .collect::<Vec<_>>())
+        });
+        let mut used = std::collections::HashMap::<String, u64>::new();
+        for (bytes, removal) in measured.await.unwrap_or_default() {
+            let kept = used.entry(removal.repo.clone()).or_default();
+            *kept += bytes;
+            if *kept > quota * 1_000_000 && removal.removed_at < young {
+                self.purge_one(removal).await;
+            }
+        }
+    }
+
+    async fn purge_one(&self, removal: Removal) {
+        let task = removal.clone();
+        let deleted = blocking(move || {
+            trash::delete(&task.tree_trash)?;
+            trash::delete(&task.trash)
+        });
+        let noted = match deleted.await {
+            Ok(()) => {
+                let write = move |tx: &Tx<'_>| -> Result<()> { Ok(removal.set_state(tx, "purged")?) };
+                self.inner.store.write(Durability::Process, write).await
+            }
+            Err(error) => Err(error),
+        };
+        if let Err(error) = noted {
+            tracing::warn!(%error, "old trash was not deleted");
+        }
     }
 
     async fn purge_attics(&self) {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::ipc::Peer;
 use crate::services::{
     artifacts, claims, config, conflicts, events, inbox, models, provide, repos, reviews, sessions, sync,
-    system, worktrees,
+    system, upkeep, worktrees,
 };
 use crate::state::{Daemon, user_name};
 
@@ -115,6 +115,17 @@ pub(crate) async fn dispatch(call: Call, method: &str, params: Value) -> Result<
         WorktreeSubmodulesMethod => provide::submodules,
         HookListMethod => provide::hooks,
         HookApprove => provide::approve,
+        WorktreeMerge => upkeep::merge,
+        WorktreeClose => upkeep::close,
+        UndoListMethod => upkeep::undos,
+        WorktreePrune => upkeep::prune,
+        RepoRepair => upkeep::repair,
+        RepoReconcile => upkeep::reconcile,
+        RepoDoctor => upkeep::doctor,
+        WorktreeDu => upkeep::disk_use,
+        TypeListMethod => upkeep::types,
+        TypeAdd => upkeep::add_type,
+        TypeRemove => upkeep::remove_type,
         ClaimAcquire => claims::acquire,
         ClaimRelease => claims::release,
         ClaimVerify => claims::verify,

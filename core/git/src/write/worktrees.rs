@@ -185,7 +185,8 @@ impl RepoWriter {
     /// Mends the links between the repository and its worktrees; `moved` are new places of moved ones.
     pub fn repair_worktrees(&self, moved: &[PathBuf]) -> Result<()> {
         let mut command: GitCommand = self.repo.place().change();
-        command.args(["worktree", "repair", "--"]).args(moved);
+        // Without a path git looks at the current folder.
+        command.folder(self.repo.root()).args(["worktree", "repair", "--"]).args(moved);
         self.run_ok(&command).map(drop)
     }
 

@@ -40,4 +40,9 @@ pub enum Step {
     UndoBranchMade,
     UndoAdminMoved,
     UndoTreeMoved,
+    MergeIntent,
+    MergeTrunkMoved,
+    MergeRecorded,
+    UnmergeIntent,
+    UnmergeTrunkMoved,
 }

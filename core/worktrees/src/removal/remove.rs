@@ -61,6 +61,19 @@ impl Worktrees {
         params: &WorktreeRemoveParams,
         caller: &Caller,
     ) -> Result<WorktreeRemoved> {
+        let elsewhere = self.review_head(&row).await?;
+        self.remove_known(repo, row, params, elsewhere, caller).await
+    }
+
+    /// `elsewhere` is a commit whose work is known not to be lost: kept by a code host, or merged by another way.
+    pub(crate) async fn remove_known(
+        &self,
+        repo: &RepoRow,
+        row: WorktreeRow,
+        params: &WorktreeRemoveParams,
+        elsewhere: Option<podium_git::Oid>,
+        caller: &Caller,
+    ) -> Result<WorktreeRemoved> {
         let _turn = self.inner.gates.enter(format!("name/{}/{}", repo.id, row.name)).await;
         let handle = self.handle(repo).await?;
         let before = self.run_hook(Hook::PreRemove, &handle, &row.path, &row.name, Some(&row), caller).await;
@@ -70,7 +83,6 @@ impl Worktrees {
         }
         let (asked, seen) = (handle.clone(), row.clone());
         let (force, keep_branch) = (params.force, params.keep_branch);
-        let elsewhere = self.review_head(&row).await?;
         let look =
             move |repo: &Repo| checks::inspect(&asked, repo, &seen, force, keep_branch, elsewhere.as_ref());
         let found = self.with_repo(&handle, caller, look).await?;

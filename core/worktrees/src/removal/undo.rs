@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::{Removal, Step, trash};
 use crate::error::{Error, Result, blocking, to_its_end};
+use crate::merging::Merge;
 use crate::paths;
 use crate::provide::lease_again;
 use crate::rows::{WorktreeRow, free_name};
@@ -28,9 +29,22 @@ impl Worktrees {
     ) -> Result<WorktreeUndone, WireError> {
         let handle = self.repo_at(&params.at, caller).await?;
         let (repo, id) = (handle.row.id.clone(), params.id.clone());
-        let found: Result<Option<Removal>> =
-            self.inner.store.read(move |conn| Ok(Removal::undoable(conn, &repo, id.as_deref())?)).await;
-        let Some(removal) = found? else {
+        let found = self.inner.store.read(move |conn| -> Result<_> {
+            let removal = Removal::undoable(conn, &repo, id.as_deref())?;
+            Ok((removal, Merge::undoable(conn, &repo, id.as_deref())?))
+        });
+        let (removal, merge) = found.await?;
+        // The removal that came with a merge is undone with it, unless it is named.
+        let of_merge = |merge: &Merge| {
+            removal.as_ref().is_none_or(|removal| {
+                params.id.is_none()
+                    && (merge.removal.as_ref() == Some(&removal.id) || merge.merged_at >= removal.removed_at)
+            })
+        };
+        if let Some(merge) = merge.filter(of_merge) {
+            return Ok(self.take_back_merge(&handle, merge, caller).await?);
+        }
+        let Some(removal) = removal else {
             let text = match &params.id {
                 Some(id) => {
                     format!("there is no removal `{}` to undo", id.chars().take(80).collect::<String>())
@@ -45,7 +59,26 @@ impl Worktrees {
         Ok(WorktreeUndone { undo, worktree: self.view_by_id(&handle, &row.id).await? })
     }
 
-    async fn bring_back(
+    async fn take_back_merge(
+        &self,
+        handle: &Arc<RepoHandle>,
+        merge: Merge,
+        caller: &Caller,
+    ) -> Result<WorktreeUndone> {
+        let (undo, id) = (merge.id.clone(), merge.worktree.clone());
+        let (this, caller, shared) = (self.clone(), caller.clone(), handle.clone());
+        to_its_end(async move { this.undo_merge(&shared, merge, &caller).await }).await?;
+        let repo = handle.row.id.clone();
+        let rows: Result<Vec<WorktreeRow>> =
+            self.inner.store.read(move |conn| Ok(WorktreeRow::of_repo(conn, &repo)?)).await;
+        let rows = rows?;
+        // Where it was removed for good meanwhile, the main worktree stands for the repository.
+        let shown = rows.iter().find(|row| row.id == id).or(rows.first());
+        let shown = shown.ok_or_else(|| WireError::not_found("the merge is undone; no worktree is left"))?;
+        Ok(WorktreeUndone { undo, worktree: self.view_by_id(handle, &shown.id).await? })
+    }
+
+    pub(crate) async fn bring_back(
         &self,
         handle: &Arc<RepoHandle>,
         removal: Removal,

@@ -1,5 +1,6 @@
 //! The arguments of `imi`.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -157,10 +158,12 @@ Examples:
   imi remove feat-x --keep-branch"
     )]
     Remove(RemoveArgs),
-    /// Bring a removed worktree back: files, untracked ones, branch
-    #[command(
-        after_help = "Examples:\n  imi undo            the newest removal\n  imi undo ID         the one that `imi remove` named"
-    )]
+    /// Bring a removed worktree back: files, untracked ones, branch; or take a merge back
+    #[command(after_help = "\
+Examples:
+  imi undo            the newest removal or merge
+  imi undo ID         the one that `imi remove` or `imi merge` named
+  imi undo --list     what can be taken back, and the disk it keeps in use")]
     Undo(UndoArgs),
     /// The guard against commits in somebody else's worktree
     #[command(after_help = "\
@@ -183,6 +186,43 @@ Examples:
   imi sync --adopt .env         what replaced the link becomes the shared file
   imi sync --backups            what was replaced, and where it is kept")]
     Sync(SyncArgs),
+    /// Merge a worktree's branch into trunk; worktree and branch go then
+    #[command(after_help = "\
+Examples:
+  imi merge feat-x               fast-forward, or a merge commit where trunk has moved
+  imi merge feat-x --squash      as one commit
+  imi merge feat-x --keep        worktree and branch stay
+Refused, with the files, where both sides change the same lines; nothing is changed then.")]
+    Merge(MergeArgs),
+    /// Remove a worktree and its branch once trunk has its work
+    #[command(after_help = "Example:\n  imi close feat-x")]
+    Close(CloseArgs),
+    /// Remove worktrees that are merged or were never used, clean and unclaimed
+    #[command(after_help = "\
+Examples:
+  imi prune --dry-run     what would go, and why the others stay
+  imi prune               shows it and asks
+  imi prune --yes         in scripts; `imi undo` brings each of them back")]
+    Prune(PruneArgs),
+    /// Mend links of moved worktrees, git's locks, and what a crash left
+    #[command(after_help = "Examples:\n  imi repair\n  imi repair --moved /new/place/feat-x")]
+    Repair(RepairArgs),
+    /// Follow what others did with git: worktrees made, moved or taken away
+    #[command(after_help = "Example:\n  imi reconcile")]
+    Reconcile,
+    /// What is off in this repository, and what to do
+    #[command(after_help = "Example:\n  imi doctor --json | jq -r '.data.findings[].hint'")]
+    Doctor,
+    /// Disk that worktrees, trash and spares take
+    #[command(after_help = "Example:\n  imi du")]
+    Du,
+    /// Types of worktrees: list, add, remove
+    #[command(after_help = "\
+Examples:
+  imi types
+  imi types add docs --about \"texts for people\"      then: imi docs NAME
+  imi types remove docs")]
+    Types(TypesArgs),
     /// Print the function that lets `imi feat` and `imi go` change the shell's folder
     #[command(after_help = "\
 Examples:
@@ -190,6 +230,8 @@ Examples:
   eval \"$(imi shell-init zsh)\"         in ~/.zshrc
   imi shell-init fish | source         in ~/.config/fish/config.fish")]
     ShellInit(ShellInitArgs),
+    #[command(external_subcommand)]
+    OfType(Vec<OsString>),
     /// Print completions for a shell
     #[command(after_help = "Example:\n  imi completions zsh > ~/.zfunc/_imi")]
     Completions(CompletionsArgs),
@@ -406,8 +448,101 @@ pub struct RemoveArgs {
 
 #[derive(Debug, Clone, Args)]
 pub struct UndoArgs {
-    /// What `imi remove` named [default: the newest removal]
+    /// What `imi remove` or `imi merge` named [default: the newest]
     pub id: Option<String>,
+    /// Show what can be taken back
+    #[arg(long, conflicts_with = "id")]
+    pub list: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct MergeArgs {
+    /// Worktree [default: the one this folder lies in]
+    pub name: Option<String>,
+    /// One commit with everything
+    #[arg(long, conflicts_with = "no_ff")]
+    pub squash: bool,
+    /// A merge commit although trunk could simply move forward
+    #[arg(long)]
+    pub no_ff: bool,
+    /// Leave worktree and branch
+    #[arg(long)]
+    pub keep: bool,
+    /// Message of the commit that is made
+    #[arg(long, short, value_name = "TEXT")]
+    pub message: Option<String>,
+    /// Who merges [env: PODIUM_AGENT_ID] [default: the person]
+    #[arg(long, value_name = "ID", alias = "yi-id")]
+    pub agent_id: Option<String>,
+    /// The claim's token [env: PODIUM_CLAIM_TOKEN]
+    #[arg(long)]
+    pub token: Option<u64>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct CloseArgs {
+    /// Worktree [default: the one this folder lies in]
+    pub name: Option<String>,
+    /// Although trunk has not all of its work
+    #[arg(long)]
+    pub force: bool,
+    /// Who closes [env: PODIUM_AGENT_ID] [default: the person]
+    #[arg(long, value_name = "ID", alias = "yi-id")]
+    pub agent_id: Option<String>,
+    /// The claim's token [env: PODIUM_CLAIM_TOKEN]
+    #[arg(long)]
+    pub token: Option<u64>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct PruneArgs {
+    /// Only show what would go
+    #[arg(long, conflicts_with = "yes")]
+    pub dry_run: bool,
+    /// Do it without asking
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct RepairArgs {
+    /// New place of a worktree that was moved by hand; more than once for several
+    #[arg(long, value_name = "PATH")]
+    pub moved: Vec<PathBuf>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct TypesArgs {
+    #[command(subcommand)]
+    pub command: Option<TypesCommand>,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub enum TypesCommand {
+    /// Show them
+    List,
+    /// Add one: `imi NAME x` makes the worktree NAME-x
+    Add {
+        name: String,
+        /// What such a worktree is for
+        #[arg(long, value_name = "TEXT")]
+        about: Option<String>,
+    },
+    /// Drop one; worktrees of it stay
+    Remove { name: String },
+}
+
+/// The arguments of `imi TYPE NAME`, for a type that a person added.
+#[derive(Debug, Parser)]
+#[command(name = "imi", no_binary_name = true)]
+pub(super) struct OfTypeCli {
+    /// Read before, from all words: it is accepted here and says nothing more.
+    #[command(flatten)]
+    _output: OutputArgs,
+    #[command(flatten)]
+    pub(super) create: CreateArgs,
+    #[arg(long, value_name = "PATH")]
+    pub(super) repo: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -10,6 +10,8 @@ mod render;
 mod reviews;
 mod shell;
 mod sync;
+mod types;
+mod upkeep;
 mod worktrees;
 
 pub use args::{ImiArgs, ImiCli, ImiCommand};
@@ -47,6 +49,16 @@ pub async fn run(context: &Context, args: ImiArgs) -> Ending {
         ImiCommand::Hooks(hooks) => provide::hooks(context, at, hooks).await,
         ImiCommand::Submodules(submodules) => provide::submodules(context, at, submodules).await,
         ImiCommand::Remove(remove) => worktrees::remove(context, at, remove).await,
+        ImiCommand::Undo(undo) if undo.list => upkeep::undos(context, at).await,
+        ImiCommand::Merge(merge) => upkeep::merge(context, at, merge).await,
+        ImiCommand::Close(close) => upkeep::close(context, at, close).await,
+        ImiCommand::Prune(prune) => upkeep::prune(context, at, prune).await,
+        ImiCommand::Repair(repair) => upkeep::repair(context, at, repair).await,
+        ImiCommand::Reconcile => upkeep::reconcile(context, at).await,
+        ImiCommand::Doctor => upkeep::doctor(context, at).await,
+        ImiCommand::Du => upkeep::disk_use(context, at).await,
+        ImiCommand::Types(types) => types::run(context, types.command).await,
+        ImiCommand::OfType(words) => types::create(context, at, words).await,
         ImiCommand::Undo(undo) => worktrees::undo(context, at, undo).await,
         ImiCommand::Claim(claim) => claims::claim(context, at, claim).await,
         ImiCommand::Release(release) => claims::release(context, at, release).await,

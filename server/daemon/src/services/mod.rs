@@ -13,4 +13,5 @@ pub(crate) mod reviews;
 pub(crate) mod sessions;
 pub(crate) mod sync;
 pub(crate) mod system;
+pub(crate) mod upkeep;
 pub(crate) mod worktrees;

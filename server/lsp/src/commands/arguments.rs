@@ -30,7 +30,9 @@ pub(crate) struct Call {
 fn positional(method: &str) -> &'static [&'static str] {
     match method {
         "worktree/create" => &["name", "type"],
-        "worktree/status" | "worktree/switch" | "worktree/remove" => &["name"],
+        "worktree/status" | "worktree/switch" | "worktree/remove" | "worktree/merge" | "worktree/close" => {
+            &["name"]
+        }
         "worktree/review" | "review/push" => &["number"],
         "claim/acquire" | "claim/release" | "claim/verify" => &["worktree", "agentId"],
         "session/start" => &["prompt", "worktree"],

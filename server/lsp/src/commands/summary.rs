@@ -3,8 +3,8 @@
 use podium_protocol::{
     ClaimAcquired, ClaimReleased, ClaimStanding, ClaimVerified, DaemonStatus, DoctorReport, InboxAnswered,
     InboxList, ModelChanged, ModelList, PartState, ProviderList, ReviewPushed, SessionCancelled, SessionList,
-    WorktreeConflicts, WorktreeCreated, WorktreeList, WorktreeRemoved, WorktreeReviewed, WorktreeStatus,
-    WorktreeUndone,
+    WorktreeConflicts, WorktreeCreated, WorktreeList, WorktreeMerged, WorktreeRemoved, WorktreeReviewed,
+    WorktreeStatus, WorktreeUndone,
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -27,6 +27,10 @@ pub(crate) fn of(method: &str, answer: &Value) -> Option<String> {
         "worktree/remove" => read(answer).map(|r: WorktreeRemoved| {
             format!("{} is removed; `podium.worktree.undo` brings it back", r.name)
         }),
+        "worktree/merge" => read(answer).map(|m: WorktreeMerged| {
+            format!("{} is merged into {}; `podium.worktree.undo` takes it back", m.name, m.trunk)
+        }),
+        "worktree/close" => read(answer).map(|r: WorktreeRemoved| format!("{} is closed", r.name)),
         "worktree/undo" => read(answer)
             .map(|u: WorktreeUndone| format!("{} is back at {}", u.worktree.name, u.worktree.path)),
         "worktree/list" => read(answer).map(worktrees),

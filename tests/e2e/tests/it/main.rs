@@ -15,6 +15,7 @@ mod model;
 mod monitor;
 mod observing;
 mod radar;
+mod reviews;
 mod spares;
 mod storage_faults;
 mod sync;
