@@ -329,6 +329,21 @@ export interface DaemonStopping {
   reason: StopReason;
 }
 
+/** All in bytes on the disk; a file with several hard links counts once, where it is met first. */
+export interface DiskUse {
+  /** Free on the disk of the repository. */
+  free: number;
+  notes: Array<string>;
+  /** Git's folder of the repository, trash not included. */
+  objects: number;
+  /** Worktrees that are kept ready and are nobody's yet. */
+  spares: number;
+  total: number;
+  /** Removed worktrees that can be brought back. */
+  trash: number;
+  worktrees: Array<TreeUse>;
+}
+
 export type DoctorParams = Record<string, never>;
 
 export interface DoctorReport {
@@ -397,6 +412,17 @@ export interface EventsSubscribed {
   oldestSeq: number;
   subscription: number;
 }
+
+export interface Finding {
+  hint: string;
+  message: string;
+  /** Worktree it is about, where it is about one. */
+  name: string | null;
+  path: string;
+  what: FindingKind;
+}
+
+export type FindingKind = "missing_folder" | "moved_folder" | "orphaned_admin" | "wrong_lock" | "stale_lock_file" | "dead_owner" | "left_intent" | "disk_use";
 
 export type GuardAction = "status" | "install" | "remove";
 
@@ -512,6 +538,14 @@ export interface InboxListParams {
 
 export type ItemKind = "thinking" | "tool_call" | "tool_result" | "permission" | "checkpoint" | "error" | "usage" | "prompt" | "text";
 
+export interface Kept {
+  name: string;
+  /** Why it stays. */
+  why: string;
+}
+
+export type MergeMode = "fast_forward" | "merge" | "squash";
+
 export interface ModelChanged {
   /** Whether anything had to be done. */
   changed: boolean;
@@ -593,6 +627,30 @@ export interface ProviderList {
 
 export type ProviderListParams = Record<string, never>;
 
+export type PruneReason = "merged" | "unused" | "missing";
+
+export interface Pruned {
+  name: string;
+  path: string;
+  reason: PruneReason;
+  /** What `imi undo` takes; `null` where nothing was done. */
+  undo: string | null;
+}
+
+export interface RepoDiagnosis {
+  findings: Array<Finding>;
+}
+
+/** What is off in one repository, and what to do. Changes nothing. */
+export interface RepoDoctorParams {
+  /** Any path inside the repository or one of its worktrees, absolute. */
+  repo?: string | null;
+  /** The same as bytes, where the path is not UTF-8. Wins over `repo`. */
+  repoBytes?: Array<number> | null;
+  /** Any `file:` URI inside it, for editors. */
+  uri?: string | null;
+}
+
 /** Takes back everything that Podium left in a repository: locks, excludes, its own folder in the git directory. Worktrees and branches stay. */
 export interface RepoForgetParams {
   /** Also when worktrees are claimed. */
@@ -617,6 +675,24 @@ export interface RepoList {
 
 export type RepoListParams = Record<string, never>;
 
+/** Makes what Podium knows equal what git has. */
+export interface RepoReconcileParams {
+  /** Any path inside the repository or one of its worktrees, absolute. */
+  repo?: string | null;
+  /** The same as bytes, where the path is not UTF-8. Wins over `repo`. */
+  repoBytes?: Array<number> | null;
+  /** Any `file:` URI inside it, for editors. */
+  uri?: string | null;
+}
+
+export interface RepoReconciled {
+  /** Names of worktrees that somebody else made, moved or took away. */
+  appeared: Array<string>;
+  gone: Array<string>;
+  moved: Array<string>;
+  worktrees: Array<Worktree>;
+}
+
 /** A repository Podium knows, in short. */
 export interface RepoRef {
   id: string;
@@ -640,6 +716,25 @@ export interface RepoRegistered {
   repo: RepoRef;
   /** Branch that worktrees start from and are compared with. */
   trunk: string;
+}
+
+/** Mends the links between a repository and its worktrees, git's locks, and what a crash left half done. */
+export interface RepoRepairParams {
+  /** New places of worktrees that were moved by hand to where they are not found by themselves. */
+  moved?: Array<string>;
+  /** Any path inside the repository or one of its worktrees, absolute. */
+  repo?: string | null;
+  /** The same as bytes, where the path is not UTF-8. Wins over `repo`. */
+  repoBytes?: Array<number> | null;
+  /** Any `file:` URI inside it, for editors. */
+  uri?: string | null;
+}
+
+export interface RepoRepaired {
+  /** What is still off. */
+  left: Array<Finding>;
+  /** What was mended, one sentence each. */
+  mended: Array<string>;
 }
 
 /** What is known of a pull request. */
@@ -1036,6 +1131,56 @@ export interface TreeStatus {
   untracked: number;
 }
 
+export interface TreeUse {
+  bytes: number;
+  /** Of these, what git ignores: build folders, dependencies. */
+  ignored: number;
+  name: string;
+  path: string;
+}
+
+export interface TypeChangeParams {
+  about?: string | null;
+  name: string;
+}
+
+export interface TypeList {
+  types: Array<WorktreeType>;
+}
+
+/** Types of worktrees. */
+export type TypeListParams = Record<string, never>;
+
+export type UndoKind = "removal" | "merge";
+
+export interface UndoList {
+  undos: Array<Undoable>;
+}
+
+/** What can be taken back, newest first. */
+export interface UndoListParams {
+  /** Any path inside the repository or one of its worktrees, absolute. */
+  repo?: string | null;
+  /** The same as bytes, where the path is not UTF-8. Wins over `repo`. */
+  repoBytes?: Array<number> | null;
+  /** Any `file:` URI inside it, for editors. */
+  uri?: string | null;
+}
+
+export interface Undoable {
+  at: string;
+  branch: string | null;
+  by: string;
+  /** Disk that it keeps in use. */
+  bytes: number;
+  id: string;
+  /** Name of the worktree. */
+  name: string;
+  /** Until when; afterwards it may be gone at any time. */
+  until: string;
+  what: UndoKind;
+}
+
 export interface UnsubscribeParams {
   subscription: number;
 }
@@ -1088,6 +1233,21 @@ export interface Worktree {
   type: string;
 }
 
+/** Removes a worktree and its branch once its work is in trunk. */
+export interface WorktreeCloseParams {
+  agentId?: string | null;
+  /** Although it has work that trunk has not. A person's connection only. */
+  force?: boolean;
+  name?: string | null;
+  /** Any path inside the repository or one of its worktrees, absolute. */
+  repo?: string | null;
+  /** The same as bytes, where the path is not UTF-8. Wins over `repo`. */
+  repoBytes?: Array<number> | null;
+  token?: number | null;
+  /** Any `file:` URI inside it, for editors. */
+  uri?: string | null;
+}
+
 export interface WorktreeConflicts {
   pairs: Array<ConflictPair>;
   /** False when the look took too long; the pairs are those of the look before. */
@@ -1136,6 +1296,16 @@ export interface WorktreeCreated {
   /** What a person should know: trunk could not be fetched, the name was changed, ... */
   notes: Array<string>;
   worktree: Worktree;
+}
+
+/** Disk that a repository's worktrees use. */
+export interface WorktreeDuParams {
+  /** Any path inside the repository or one of its worktrees, absolute. */
+  repo?: string | null;
+  /** The same as bytes, where the path is not UTF-8. Wins over `repo`. */
+  repoBytes?: Array<number> | null;
+  /** Any `file:` URI inside it, for editors. */
+  uri?: string | null;
 }
 
 /** What no other worktree on this machine has. */
@@ -1190,6 +1360,57 @@ export interface WorktreeLocateParams {
 export interface WorktreeLocated {
   /** `null` when the file is in no repository Podium knows or can register. */
   worktree: Worktree | null;
+}
+
+/** Merges a worktree's branch into trunk. Conflicts are found before anything is changed. */
+export interface WorktreeMergeParams {
+  agentId?: string | null;
+  /** Leave worktree and branch. */
+  keep?: boolean;
+  /** Message of the commit that is made. */
+  message?: string | null;
+  name?: string | null;
+  /** A merge commit although trunk could simply move forward. */
+  noFf?: boolean;
+  /** Any path inside the repository or one of its worktrees, absolute. */
+  repo?: string | null;
+  /** The same as bytes, where the path is not UTF-8. Wins over `repo`. */
+  repoBytes?: Array<number> | null;
+  /** One commit with everything instead of the branch's own commits. */
+  squash?: boolean;
+  token?: number | null;
+  /** Any `file:` URI inside it, for editors. */
+  uri?: string | null;
+}
+
+export interface WorktreeMerged {
+  branch: string;
+  /** Commits of the branch that trunk did not have. */
+  commits: number;
+  mode: MergeMode;
+  name: string;
+  new: string;
+  notes: Array<string>;
+  /** Trunk's commits before and after. */
+  old: string;
+  /** Whether worktree and branch went. */
+  removed: boolean;
+  /** Branch of trunk. */
+  trunk: string;
+  /** What `imi undo` takes, as long as trunk stays where it is. */
+  undo: string;
+}
+
+/** Removes worktrees that nobody needs any more: merged or never used, clean, unclaimed; or gone from the disk. */
+export interface WorktreePruneParams {
+  /** Really do it. Otherwise it is only told what would go. */
+  apply?: boolean;
+  /** Any path inside the repository or one of its worktrees, absolute. */
+  repo?: string | null;
+  /** The same as bytes, where the path is not UTF-8. Wins over `repo`. */
+  repoBytes?: Array<number> | null;
+  /** Any `file:` URI inside it, for editors. */
+  uri?: string | null;
 }
 
 /** Which repository a request is about. All fields may be absent where the caller has only one. */
@@ -1305,9 +1526,17 @@ export interface WorktreeSwitched {
   worktree: Worktree;
 }
 
+export interface WorktreeType {
+  /** What such a worktree is for. */
+  about: string;
+  /** Comes with the program and stays. */
+  builtin: boolean;
+  name: string;
+}
+
 /** Which repository a request is about. All fields may be absent where the caller has only one. */
 export interface WorktreeUndoParams {
-  /** Absent: the newest removal of the repository. */
+  /** Of a removal or a merge. Absent: the newest of the repository. */
   id?: string | null;
   /** Any path inside the repository or one of its worktrees, absolute. */
   repo?: string | null;
@@ -1320,6 +1549,12 @@ export interface WorktreeUndoParams {
 export interface WorktreeUndone {
   undo: string;
   worktree: Worktree;
+}
+
+export interface WorktreesPruned {
+  applied: boolean;
+  kept: Array<Kept>;
+  pruned: Array<Pruned>;
 }
 
 /** Parameters and answer of each custom method. */
@@ -1348,9 +1583,12 @@ export interface Methods {
   "podium/model/remove": { params: ModelParams; answer: ModelChanged };
   "podium/model/verify": { params: ModelParams; answer: ModelChanged };
   "podium/provider/list": { params: ProviderListParams; answer: ProviderList };
+  "podium/repo/doctor": { params: RepoDoctorParams; answer: RepoDiagnosis };
   "podium/repo/forget": { params: RepoForgetParams; answer: RepoForgotten };
   "podium/repo/list": { params: RepoListParams; answer: RepoList };
+  "podium/repo/reconcile": { params: RepoReconcileParams; answer: RepoReconciled };
   "podium/repo/register": { params: RepoRegisterParams; answer: RepoRegistered };
+  "podium/repo/repair": { params: RepoRepairParams; answer: RepoRepaired };
   "podium/review/push": { params: ReviewPushParams; answer: ReviewPushed };
   "podium/session/attach": { params: SessionAttachParams; answer: SessionAttached };
   "podium/session/cancel": { params: SessionCancelParams; answer: SessionCancelled };
@@ -1362,12 +1600,20 @@ export interface Methods {
   "podium/status": { params: StatusParams; answer: DaemonStatus };
   "podium/sync/backups": { params: SyncBackupsParams; answer: SyncBackups };
   "podium/sync/run": { params: SyncRunParams; answer: SyncReport };
+  "podium/type/add": { params: TypeChangeParams; answer: TypeList };
+  "podium/type/list": { params: TypeListParams; answer: TypeList };
+  "podium/type/remove": { params: TypeChangeParams; answer: TypeList };
+  "podium/undo/list": { params: UndoListParams; answer: UndoList };
   "podium/unsubscribe": { params: UnsubscribeParams; answer: Unsubscribed };
+  "podium/worktree/close": { params: WorktreeCloseParams; answer: WorktreeRemoved };
   "podium/worktree/conflicts": { params: WorktreeConflictsParams; answer: WorktreeConflicts };
   "podium/worktree/create": { params: WorktreeCreateParams; answer: WorktreeCreated };
+  "podium/worktree/du": { params: WorktreeDuParams; answer: DiskUse };
   "podium/worktree/env": { params: WorktreeEnvParams; answer: WorktreeEnv };
   "podium/worktree/list": { params: WorktreeListParams; answer: WorktreeList };
   "podium/worktree/locate": { params: WorktreeLocateParams; answer: WorktreeLocated };
+  "podium/worktree/merge": { params: WorktreeMergeParams; answer: WorktreeMerged };
+  "podium/worktree/prune": { params: WorktreePruneParams; answer: WorktreesPruned };
   "podium/worktree/remove": { params: WorktreeRemoveParams; answer: WorktreeRemoved };
   "podium/worktree/review": { params: WorktreeReviewParams; answer: WorktreeReviewed };
   "podium/worktree/status": { params: WorktreeStatusParams; answer: WorktreeStatus };
