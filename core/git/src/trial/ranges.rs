@@ -8,13 +8,12 @@ use super::Lines;
 const LONGEST: usize = 8 * 1024 * 1024;
 const SMALLEST_MARKER: usize = 7;
 
+/// Lines of ours, and of theirs.
+type BothSides = (Vec<Lines>, Vec<Lines>);
+
 /// Conflicting lines of both sides; `None` for content that is not text. A merge without a base is one of two new
 /// files.
-pub(super) fn conflicting(
-    base: &[u8],
-    ours: &[u8],
-    theirs: &[u8],
-) -> Result<Option<(Vec<Lines>, Vec<Lines>)>, git2::Error> {
+pub(super) fn conflicting(base: &[u8], ours: &[u8], theirs: &[u8]) -> Result<Option<BothSides>, git2::Error> {
     if [base, ours, theirs].into_iter().any(is_binary) {
         return Ok(None);
     }
