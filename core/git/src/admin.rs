@@ -1,12 +1,15 @@
 //! Git's own folders for worktrees, read as files: which worktree belongs to which admin folder, and what is going on.
 
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use crate::bytes::{path_from_bytes, without_newline};
 use crate::error::{GitError, Result};
 use crate::model::InProgress;
+
+/// Bytes of a lock's reason that are read.
+const LONGEST_LOCK: u64 = 4_096;
 
 /// `<common>/worktrees/<id>` of a linked worktree.
 #[derive(Debug, Clone)]
@@ -60,14 +63,39 @@ pub(crate) fn tidy(path: &Path) -> PathBuf {
     }
 }
 
-/// The reason in a worktree's lock, if it is locked.
-pub(crate) fn read_lock(git_dir: &Path) -> Result<Option<String>> {
+/// The reason in the lock of the worktree with this admin folder, if it is locked. Who can commit in the worktree can
+/// write that folder: what is there is neither followed nor waited for, and read only so far.
+///
+/// # Errors
+/// `Io` when it cannot be read.
+pub fn read_lock(git_dir: &Path) -> Result<Option<String>> {
     let path = git_dir.join("locked");
-    match std::fs::read(&path) {
+    match read_start(&path) {
         Ok(reason) => Ok(Some(String::from_utf8_lossy(&reason).trim_end().to_owned())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(GitError::io(&path, error)),
     }
+}
+
+/// The start of a regular file. Anything else is no error but empty: git takes whatever is there for a lock.
+fn read_start(path: &Path) -> io::Result<Vec<u8>> {
+    let mut options = std::fs::OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOFOLLOW;
+        options.custom_flags(flags.bits().cast_signed());
+    }
+    if !path.symlink_metadata()?.is_file() {
+        return Ok(Vec::new());
+    }
+    let file = options.open(path)?;
+    let mut start = Vec::new();
+    if file.metadata()?.is_file() {
+        file.take(LONGEST_LOCK).read_to_end(&mut start)?;
+    }
+    Ok(start)
 }
 
 /// The half-done operation, from the files that git leaves in the admin folder.

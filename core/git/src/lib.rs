@@ -34,6 +34,7 @@ mod trunk;
 mod version;
 mod write;
 
+pub use admin::read_lock;
 pub use backend::Backend;
 pub use bundle::BundledRef;
 pub use command::{Git, GitCommand, Outcome};

@@ -452,6 +452,16 @@ impl Sessions {
         })
     }
 
+    /// Whether a turn of it runs, is about to, or is to go on after a restart.
+    pub async fn is_active(&self, id: &str) -> bool {
+        let announced = || self.inner.announced.lock().unwrap_or_else(PoisonError::into_inner).contains(id);
+        if self.is_running(id) || announced() {
+            return true;
+        }
+        let row = self.find(id).await.ok().flatten();
+        row.is_some_and(|row| row.info.status == SessionStatus::InProgress)
+    }
+
     #[must_use]
     pub fn running(&self) -> usize {
         self.inner.hub.count()

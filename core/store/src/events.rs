@@ -122,6 +122,8 @@ fn matches(types: &[String], kind: &str) -> bool {
 /// # Errors
 /// When the database refuses.
 pub fn purge_events(conn: &Connection, before: i64) -> Result<usize, StoreError> {
-    let sql = "DELETE FROM events WHERE time < ?1 AND seq < (SELECT max(seq) FROM events)";
+    // By place, not by time: after a clock that jumped, single events in the middle look old.
+    let sql = "DELETE FROM events WHERE seq < coalesce(
+            (SELECT min(seq) FROM events WHERE time >= ?1), (SELECT max(seq) FROM events))";
     Ok(conn.execute(sql, [before])?)
 }

@@ -43,6 +43,21 @@ impl Worktrees {
         Ok(found.await?)
     }
 
+    /// Sessions that a claim is bound to.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn claiming_sessions(&self) -> Result<Vec<String>, WireError> {
+        let found = self.inner.store.read(|conn| -> Result<Vec<String>, StoreError> {
+            let sql =
+                "SELECT DISTINCT session FROM worktrees WHERE session IS NOT NULL AND agent_id IS NOT NULL";
+            let mut statement = conn.prepare_cached(sql)?;
+            let rows = statement.query_map([], |row| row.get(0))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        });
+        Ok(found.await?)
+    }
+
     async fn count_where(&self, condition: &'static str) -> Result<u32, WireError> {
         let sql = format!("SELECT count(*) FROM worktrees WHERE {condition}");
         let count = self

@@ -12,7 +12,7 @@ use podium_protocol::{WireError, WorktreeCreateParams, WorktreeCreated};
 use podium_store::rusqlite::params;
 use podium_store::{Durability, Tx};
 
-use crate::error::{Error, Result, blocking, to_its_end};
+use crate::error::{Error, Result, blocking};
 use crate::layout::Plan;
 use crate::provide::{Hook, lease_new};
 use crate::removal::Step;
@@ -89,7 +89,7 @@ impl Worktrees {
             }
             Ok(made)
         };
-        let Made { row, notes, created, spare, touched } = to_its_end(work).await?;
+        let Made { row, notes, created, spare, touched } = self.to_its_end(work).await?;
         if let Some(claimant) = claimant {
             self.claim_now(&handle.row, &row.id, claimant).await?;
         }

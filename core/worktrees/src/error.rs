@@ -96,10 +96,3 @@ fn chain(error: &dyn std::error::Error) -> String {
 pub(crate) async fn blocking<T: Send + 'static>(f: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(f).await.unwrap_or(Err(Error::Unfinished))
 }
-
-/// Runs work to its end even when the client that asked goes away.
-pub(crate) async fn to_its_end<T: Send + 'static>(
-    work: impl Future<Output = Result<T>> + Send + 'static,
-) -> Result<T> {
-    tokio::spawn(work).await.unwrap_or(Err(Error::Unfinished))
-}

@@ -44,7 +44,6 @@ impl Worktrees {
             }
         }
         self.recover_claims().await;
-        self.purge_trash().await;
     }
 
     async fn recover_repo(&self, repo: &RepoRow) -> Result<()> {
@@ -231,6 +230,12 @@ impl Worktrees {
     }
 
     async fn purge_one(&self, removal: Removal) {
+        let task = removal.clone();
+        // From here on it cannot be undone, and a purge that was cut off is finished later.
+        let begin = move |tx: &Tx<'_>| -> Result<bool> { Ok(task.begin_purge(tx)?) };
+        if !self.inner.store.write(Durability::Power, begin).await.unwrap_or(false) {
+            return;
+        }
         let task = removal.clone();
         let deleted = blocking(move || {
             trash::delete(&task.tree_trash)?;

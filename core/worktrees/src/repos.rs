@@ -11,7 +11,8 @@ use podium_store::rusqlite::params;
 use podium_store::{Durability, NewEvent, Tx};
 use serde_json::json;
 
-use crate::error::{Error, Result, blocking};
+use crate::error::{Result, blocking};
+use crate::removal::{Removal, trash};
 use crate::rows::{RepoRow, WorktreeRow};
 use crate::seen::What;
 use crate::service::{RepoHandle, Worktrees, new_id};
@@ -43,6 +44,11 @@ impl Worktrees {
         path: &Path,
         caller: &Caller,
     ) -> Result<(Arc<RepoHandle>, bool)> {
+        // Git runs what a repository's configuration and hooks say: one that an agent made is not worked in.
+        if let Some(agent) = &caller.agent {
+            let error = WireError::user(format!("{} is in no repository that Podium knows", path.display()));
+            return Err(error.hint(format!("only a person makes one known, not {}", agent.agent_id)).into());
+        }
         let (this, path, caller) = (self.clone(), paths::real(path), caller.clone());
         let found = blocking(move || Ok(Repo::discover(&this.git(Some(&caller))?, &path)?)).await?;
         let (common_dir, root) = (found.common_dir().to_owned(), found.root().to_owned());
@@ -76,7 +82,8 @@ impl Worktrees {
         }
         let mut unlinked = self.unlink_all(&handle).await?;
         unlinked.extend(self.unguard_all(&handle).await?);
-        let mut undone = self.take_back(&handle, rows, trashed).await?;
+        let removals = self.give_up_removals(&handle.row.id).await?;
+        let mut undone = self.take_back(&handle, rows, removals).await?;
         undone.extend(unlinked);
         let row = handle.row.clone();
         let gone = row.clone();
@@ -111,11 +118,23 @@ impl Worktrees {
         Ok(())
     }
 
+    /// Ends the way back of all removals, before anything of them is deleted.
+    async fn give_up_removals(&self, repo: &str) -> Result<Vec<Removal>> {
+        let repo = repo.to_owned();
+        let write = move |tx: &Tx<'_>| -> Result<Vec<Removal>> {
+            let sql = "UPDATE removals SET state = 'purging' WHERE repo = ?1 AND state = 'trashed'";
+            tx.execute(sql, [&repo])?;
+            let purging = Removal::in_state(tx, "purging")?;
+            Ok(purging.into_iter().filter(|removal| removal.repo == repo).collect())
+        };
+        self.inner.store.write(Durability::Power, write).await
+    }
+
     async fn take_back(
         &self,
         handle: &Arc<RepoHandle>,
         rows: Vec<WorktreeRow>,
-        trashed: usize,
+        removals: Vec<Removal>,
     ) -> Result<Vec<String>> {
         for row in &rows {
             self.inner.watches.end(&row.id);
@@ -141,11 +160,15 @@ impl Worktrees {
                     undone.push(format!("unlocked {}", worktree.location.path.display()));
                 }
             }
+            // A tree from another file system lies elsewhere.
+            for removal in &removals {
+                trash::delete(&removal.tree_trash)?;
+                trash::delete(&removal.trash)?;
+            }
             let own = handle.row.common_dir.join("podium");
-            match std::fs::remove_dir_all(&own) {
-                Ok(()) => undone.push(format!("deleted {} ({trashed} removed worktrees)", own.display())),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => return Err(Error::io("deleted", &own, error)),
+            if own.exists() {
+                trash::delete(&own)?;
+                undone.push(format!("deleted {} ({} removed worktrees)", own.display(), removals.len()));
             }
             Ok(undone)
         })

@@ -10,6 +10,7 @@ use podium_config::{Config, Live};
 use podium_git::{Git, GitEnv, Repo};
 use podium_store::Store;
 use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
 
 use crate::claim::{Queues, Watches};
 use crate::error::{Error, Result, blocking};
@@ -46,6 +47,8 @@ pub(crate) struct Inner {
     /// When a claim's heartbeat was last written because of a change in its tree.
     pub(crate) touched: Mutex<HashMap<String, i64>>,
     pub(crate) seen: Announcer,
+    /// Changes under way.
+    work: TaskTracker,
     pub(crate) observer: Observer,
     /// Number of worktrees being made: what can wait does so meanwhile.
     pub(crate) making: tokio::sync::watch::Sender<usize>,
@@ -115,13 +118,24 @@ impl Worktrees {
                 seen: Announcer::default(),
                 making: tokio::sync::watch::channel(0).0,
                 stamps: Mutex::default(),
+                work: TaskTracker::new(),
             }),
         }
     }
 
-    /// Stops watching processes. What is under way goes on to its end.
+    /// Stops watching processes and waits for the changes that are under way.
     pub async fn shutdown(&self) {
         self.inner.watches.stop();
+        self.inner.work.close();
+        self.inner.work.wait().await;
+    }
+
+    /// Runs work to its end even when the client that asked goes away, or the daemon is to end.
+    pub(crate) async fn to_its_end<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        self.inner.work.spawn(work).await.unwrap_or(Err(Error::Unfinished))
     }
 
     pub(crate) fn now(&self) -> i64 {

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use podium_protocol::{
     EventsSubscribe, EventsSubscribeParams, Hello, Method, OutgoingRequest, PROTOCOL_VERSION, Progress,
-    SessionAttach, SessionAttachParams, SessionStart, Stop, StopParams, StopReason, Welcome, WireError,
-    method_info, notify,
+    SessionAttach, SessionAttachParams, SessionResume, SessionStart, Stop, StopParams, StopReason, Welcome,
+    WireError, method_info, notify,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -180,7 +180,7 @@ impl Client {
         params: M::Params,
         progress: Option<mpsc::UnboundedSender<Progress>>,
     ) -> Result<M::Answer, WireError> {
-        let answer = if M::NAME == SessionStart::NAME {
+        let answer = if matches!(M::NAME, SessionStart::NAME | SessionResume::NAME) {
             let params = serde_json::to_value(params).map_err(|e| WireError::internal(e.to_string()))?;
             self.request(M::NAME, params, progress).await?
         } else {
@@ -383,6 +383,10 @@ fn make_repeatable(method: &str, params: &mut Value) -> bool {
             params["retry"] = Value::Bool(true);
         }
         return true;
+    }
+    // With a prompt it adds a turn: twice would be two.
+    if matches!(method, SessionStart::NAME | SessionResume::NAME) {
+        return params["prompt"].is_null();
     }
     is_repeatable(method)
 }

@@ -122,15 +122,18 @@ impl SessionStream {
     }
 
     async fn attach_again(&mut self) -> Result<(), WireError> {
-        if self.resume {
+        let (mut attached, mut source) = attach(&self.client, &self.session, self.last_seq).await?;
+        // What was cancelled or is done stays so, even if its end was not heard.
+        if self.resume && attached.session.status == SessionStatus::Interrupted {
+            drop(source);
             let params = SessionResumeParams { id: Some(self.session.clone()), ..Default::default() };
             match self.client.call::<SessionResume>(params).await {
                 // Somebody else who follows it was faster: it runs already.
                 Err(error) if error.kind == ErrorKind::Conflict => {}
                 outcome => drop(outcome?),
             }
+            (attached, source) = attach(&self.client, &self.session, self.last_seq).await?;
         }
-        let (attached, source) = attach(&self.client, &self.session, self.last_seq).await?;
         self.attached = attached;
         self.source = Some(source);
         Ok(())

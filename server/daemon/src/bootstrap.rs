@@ -89,7 +89,8 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, StartError> {
     let _ = std::fs::remove_file(home.start_failure());
     match serve(options).await {
         Ok(()) => {
-            drop(lock);
+            // Held until the process is gone: what still runs on a blocking thread may be changing a repository.
+            std::mem::forget(lock);
             Ok(ExitCode::SUCCESS)
         }
         Err(error) => {

@@ -19,7 +19,7 @@ use crate::state::{State, lock};
 /// Subscriptions that one client may have at once.
 const MAX_SUBSCRIPTIONS: usize = 256;
 /// How long a subscription waits for its answer to leave. One that was cancelled meanwhile never leaves.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(600);
 
 #[derive(Default)]
 pub(crate) struct Subscriptions {

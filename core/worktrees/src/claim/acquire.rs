@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::mirror::{is_foreign, is_locked_outside, lock_reason, locked_outside};
 use super::owner::{Claimant, may_force};
-use crate::error::{Error, Result, to_its_end};
+use crate::error::{Error, Result};
 use crate::rows::{Binding, Claim, RepoRow, WorktreeRow};
 use crate::service::Worktrees;
 use crate::settings::Caller;
@@ -138,7 +138,7 @@ impl Worktrees {
     async fn try_claim(&self, repo: &RepoRow, row: WorktreeRow, claimant: &Claimant) -> Result<Try> {
         let (this, repo, claimant) = (self.clone(), repo.clone(), claimant.clone());
         // The answer may find nobody; lock and watch must follow the commit all the same.
-        to_its_end(async move { this.race(&repo, row, &claimant).await }).await
+        self.to_its_end(async move { this.race(&repo, row, &claimant).await }).await
     }
 
     async fn race(&self, repo: &RepoRow, mut row: WorktreeRow, claimant: &Claimant) -> Result<Try> {

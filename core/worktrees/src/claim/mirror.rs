@@ -85,12 +85,7 @@ pub(crate) fn is_foreign(reason: Option<&str>) -> bool {
 
 /// The reason in git's lock. A look at one file: this is on the path of every claim.
 pub(crate) fn lock_reason(row: &WorktreeRow) -> Result<Option<String>> {
-    let path = row.admin_dir.join("locked");
-    match std::fs::read(&path) {
-        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).trim_end().to_owned())),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Error::io("read", &path, error)),
-    }
+    Ok(podium_git::read_lock(&row.admin_dir)?)
 }
 
 /// A worktree that somebody locked by hand is not for claiming.

@@ -36,6 +36,10 @@ impl Worktrees {
         {
             return Err(WireError::user("an agent can bind a claim to its own session only").into());
         }
+        if pid.is_some() && own.is_some() {
+            let error = WireError::user("an agent's claim lives by its session, not by a process");
+            return Err(error.hint("leave out the process id").into());
+        }
         let binding = match (pid, session.or(own)) {
             (Some(_), _) if session.is_some() => {
                 return Err(

@@ -7,7 +7,7 @@ use podium_store::{Durability, NewEvent, Tx, rfc3339};
 use serde_json::json;
 
 use super::owner::{acting_as, may_force};
-use crate::error::{Result, blocking, to_its_end};
+use crate::error::{Result, blocking};
 use crate::rows::{Claim, RepoRow, WorktreeRow};
 use crate::service::Worktrees;
 use crate::settings::Caller;
@@ -34,7 +34,7 @@ impl Worktrees {
             self.refuse_unfinished(&repo, &row, params.allow_dirty).await?;
         }
         let (this, by) = (self.clone(), caller.name().to_owned());
-        let released = to_its_end(async move { this.give_back(&repo, &row, &claim, by).await }).await?;
+        let released = self.to_its_end(async move { this.give_back(&repo, &row, &claim, by).await }).await?;
         Ok(released)
     }
 
@@ -56,7 +56,7 @@ impl Worktrees {
         for (repo, row) in read.await? {
             let Some(claim) = row.claim.clone() else { continue };
             let (this, by) = (self.clone(), format!("session:{session}"));
-            to_its_end(async move { this.give_back(&repo, &row, &claim, by).await.map(drop) }).await?;
+            self.to_its_end(async move { this.give_back(&repo, &row, &claim, by).await.map(drop) }).await?;
         }
         Ok(())
     }

@@ -7,7 +7,8 @@ use podium_store::rusqlite::{self, Connection, OptionalExtension, Row, params};
 
 use crate::paths;
 
-/// One removal. `state` says how far it is: `intent`, `trashed`, `restoring`, `undone`, `purged`.
+/// One removal. `state` says how far it is: `intent`, `trashed`, `restoring`, `undone`, `purging`,
+/// `purged`.
 #[derive(Debug, Clone)]
 pub(crate) struct Removal {
     pub(crate) id: String,
@@ -77,7 +78,7 @@ impl Removal {
     }
 
     pub(crate) fn purgeable(conn: &Connection, now: i64) -> rusqlite::Result<Vec<Self>> {
-        let sql = format!("{REMOVAL} WHERE state = 'trashed' AND purge_at <= ?1");
+        let sql = format!("{REMOVAL} WHERE (state = 'trashed' AND purge_at <= ?1) OR state = 'purging'");
         conn.prepare_cached(&sql)?.query_map([now], Self::read)?.collect()
     }
 
@@ -113,6 +114,12 @@ impl Removal {
 
     pub(crate) fn set_state(&self, conn: &Connection, state: &str) -> rusqlite::Result<()> {
         conn.execute("UPDATE removals SET state = ?2 WHERE id = ?1", params![self.id, state]).map(drop)
+    }
+
+    /// Gives up the way back, before anything of it is deleted. False when it is no longer in the trash.
+    pub(crate) fn begin_purge(&self, conn: &Connection) -> rusqlite::Result<bool> {
+        let sql = "UPDATE removals SET state = 'purging' WHERE id = ?1 AND state IN ('trashed', 'purging')";
+        Ok(conn.execute(sql, [&self.id])? == 1)
     }
 
     /// Where the tree lies while it is away.

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::checks::{self, Found};
 use super::{Removal, Step, trash};
 use crate::claim::may_force;
-use crate::error::{Error, Result, to_its_end};
+use crate::error::{Error, Result};
 use crate::provide::Hook;
 use crate::rows::{RepoRow, WorktreeRow};
 use crate::service::{RepoHandle, Worktrees, after, new_id};
@@ -38,7 +38,7 @@ impl Worktrees {
         self.may_remove(&row, &params, caller)?;
         let (this, caller) = (self.clone(), caller.clone());
         let work = async move { this.remove_row(&repo, row, &params, &caller).await };
-        Ok(to_its_end(work).await?)
+        Ok(self.to_its_end(work).await?)
     }
 
     fn may_remove(
@@ -75,6 +75,8 @@ impl Worktrees {
         caller: &Caller,
     ) -> Result<WorktreeRemoved> {
         let _turn = self.inner.gates.enter(format!("name/{}/{}", repo.id, row.name)).await;
+        // One at a time: two branches at one commit must not each count on the other to keep it.
+        let _removals = self.inner.gates.enter(format!("removals/{}", repo.id)).await;
         let handle = self.handle(repo).await?;
         let before = self.run_hook(Hook::PreRemove, &handle, &row.path, &row.name, Some(&row), caller).await;
         if !params.force {
@@ -256,7 +258,8 @@ fn staged_commit(
 
 /// Both renames, as far as they have not happened.
 pub(crate) fn move_to_trash(removal: &Removal, settings: &Settings) -> Result<()> {
-    if trash::exists(&removal.path) {
+    // What lies at the path once the tree has moved is somebody else's.
+    if trash::exists(&removal.path) && !trash::exists(&removal.tree()) {
         trash::make(&removal.tree_trash)?;
         trash::rename(&removal.path, &removal.tree())?;
     }

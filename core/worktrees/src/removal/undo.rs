@@ -9,7 +9,7 @@ use podium_store::{Durability, NewEvent, Tx};
 use serde_json::json;
 
 use super::{Removal, Step, trash};
-use crate::error::{Error, Result, blocking, to_its_end};
+use crate::error::{Error, Result, blocking};
 use crate::merging::Merge;
 use crate::paths;
 use crate::provide::lease_again;
@@ -55,7 +55,7 @@ impl Worktrees {
         };
         let (this, caller, shared) = (self.clone(), caller.clone(), handle.clone());
         let undo = removal.id.clone();
-        let row = to_its_end(async move { this.bring_back(&shared, removal, &caller).await }).await?;
+        let row = self.to_its_end(async move { this.bring_back(&shared, removal, &caller).await }).await?;
         Ok(WorktreeUndone { undo, worktree: self.view_by_id(&handle, &row.id).await? })
     }
 
@@ -116,9 +116,11 @@ impl Worktrees {
             Ok(admin_dir) => admin_dir,
             Err(Error::Unfinished) => return Err(Error::Unfinished),
             Err(error) => {
-                if !trash::exists(&removal.path) {
-                    // The tree is still in the trash: it can be tried again.
+                if trash::exists(&removal.tree()) {
+                    // It can be tried again, whatever has taken the tree's place.
                     let task = removal.clone();
+                    let moved = task.clone();
+                    blocking(move || return_admin(&moved)).await?;
                     let back = move |tx: &Tx<'_>| -> Result<()> { Ok(task.set_state(tx, "trashed")?) };
                     self.inner.store.write(Durability::Power, back).await?;
                 }
@@ -188,8 +190,10 @@ fn refuse_taken(repo: &Repo, removal: &Removal) -> Result<()> {
         }
         Some(_) => {
             for worktree in repo.worktrees()? {
-                if worktree.head.as_ref().and_then(|head| head.branch()) == Some(name) {
-                    let path = worktree.location.path;
+                let path = worktree.location.path;
+                // An admin folder that an earlier attempt brought back is this worktree's own.
+                let other = path != removal.path;
+                if other && worktree.head.as_ref().and_then(|head| head.branch()) == Some(name) {
                     return Err(GitError::BranchInUse { name: name.clone(), path }.into());
                 }
             }
@@ -233,7 +237,7 @@ fn restore_on_disk(
 /// Renames the admin folder back; to another name when git gave its own away meanwhile.
 fn restore_admin(removal: &Removal) -> Result<PathBuf> {
     let noted = removal.trash.join("restored-to");
-    if let Ok(bytes) = std::fs::read(&noted) {
+    if let Some(bytes) = std::fs::read(&noted).ok().filter(|bytes| !bytes.is_empty()) {
         // A crash came after the choice of the name: the rename may have happened or not.
         let chosen = paths::from_bytes(bytes);
         if trash::exists(&removal.admin()) {
@@ -242,9 +246,22 @@ fn restore_admin(removal: &Removal) -> Result<PathBuf> {
         return Ok(chosen);
     }
     let chosen = trash::free_admin(&removal.admin_dir);
-    std::fs::write(&noted, paths::to_bytes(&chosen)).map_err(|error| Error::io("written", &noted, error))?;
+    let draft = removal.trash.join("restored-to.new");
+    std::fs::write(&draft, paths::to_bytes(&chosen)).map_err(|error| Error::io("written", &draft, error))?;
+    std::fs::rename(&draft, &noted).map_err(|error| Error::io("written", &noted, error))?;
     trash::rename(&removal.admin(), &chosen)?;
     Ok(chosen)
+}
+
+/// Takes the admin folder along again, so that git does not see a worktree without its tree.
+fn return_admin(removal: &Removal) -> Result<()> {
+    let noted = removal.trash.join("restored-to");
+    let Ok(bytes) = std::fs::read(&noted) else { return Ok(()) };
+    let chosen = paths::from_bytes(bytes);
+    if trash::exists(&chosen) && !trash::exists(&removal.admin()) {
+        trash::rename(&chosen, &removal.admin())?;
+    }
+    std::fs::remove_file(&noted).map_err(|error| Error::io("removed", &noted, error))
 }
 
 /// The `.git` file of the tree, where the admin folder has a new name.

@@ -6,6 +6,7 @@ mod claims;
 mod crashes;
 mod create;
 mod guard;
+mod hostile;
 mod merging;
 mod observing;
 mod outside;

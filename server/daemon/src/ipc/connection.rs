@@ -1,6 +1,6 @@
 //! One connection: handshake, then requests in any order, answered as they finish.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::future::poll_fn;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,8 +21,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::call::{Call, dispatch};
 use crate::home::same_token;
-use crate::ipc::Peer;
 use crate::ipc::limit::TokenBucket;
+use crate::ipc::peer::{Outgoing, Peer};
 use crate::state::{Daemon, ended};
 
 type Wire = Framed<UnixStream, LengthDelimitedCodec>;
@@ -33,6 +33,8 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 const OUTGOING: usize = 256;
 /// Requests of one connection that may run at one time.
 const IN_FLIGHT: usize = 512;
+/// The same for an agent's: what it asks for at once must leave room for everybody else.
+const AGENT_IN_FLIGHT: usize = 16;
 /// A client that takes nothing for so long is cut off.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Largest first frame, in bytes: who has not proven anything gets little memory.
@@ -129,7 +131,8 @@ type Running = Arc<Mutex<HashMap<u64, CancellationToken>>>;
 
 async fn read_frames(daemon: &Arc<Daemon>, peer: &Arc<Peer>, mut source: SplitStream<Wire>) {
     let mut bucket = bucket(daemon, peer);
-    let slots = Arc::new(Semaphore::new(IN_FLIGHT));
+    let agent = matches!(peer.caller, Caller::Agent { .. });
+    let slots = Arc::new(Semaphore::new(if agent { AGENT_IN_FLIGHT } else { IN_FLIGHT }));
     let running = Running::default();
     let mut ending = daemon.ending.subscribe();
     let mut told = false;
@@ -188,6 +191,8 @@ async fn run(
     slot: tokio::sync::OwnedSemaphorePermit,
 ) {
     let Request { id, method, params, env } = request;
+    // Variables decide which programs run and with whose settings: those of an agent are not taken.
+    let env = if matches!(peer.caller, Caller::Person) { env } else { BTreeMap::new() };
     let call = Call { daemon: Arc::clone(daemon), peer: Arc::clone(peer), request: id, env };
     if method == "ping" {
         // Answered in place: what measures the way should not measure the scheduler.
@@ -244,13 +249,12 @@ fn bucket(daemon: &Daemon, peer: &Peer) -> TokenBucket {
 
 async fn write_frames(
     mut sink: SplitSink<Wire, Bytes>,
-    mut queue: mpsc::Receiver<Frame>,
+    mut queue: mpsc::Receiver<Outgoing>,
     gone: CancellationToken,
 ) {
     while let Some(frame) = queue.recv().await {
         let mut next = Some(frame);
-        while let Some(frame) = next {
-            let bytes = encode(frame);
+        while let Some(Outgoing { bytes, .. }) = next {
             if !in_time(|cx| sink.poll_ready_unpin(cx)).await || sink.start_send_unpin(bytes).is_err() {
                 gone.cancel();
                 return;
@@ -262,20 +266,6 @@ async fn write_frames(
             return;
         }
     }
-}
-
-/// An answer that is too large for a frame becomes an error that says so.
-fn encode(frame: Frame) -> Bytes {
-    let id = match &frame {
-        Frame::Response(response) => Some(response.id),
-        _ => None,
-    };
-    let bytes = frame.encode().or_else(|error| {
-        tracing::error!(%error, "a message could not be sent");
-        let error = WireError::internal(format!("the answer cannot be sent: {error}"));
-        Frame::Response(Response { id: id.unwrap_or(0), outcome: Outcome::Err(error) }).encode()
-    });
-    Bytes::from(bytes.unwrap_or_default())
 }
 
 /// False for a broken connection, and for a client that takes nothing for too long. While there is room, no timer is

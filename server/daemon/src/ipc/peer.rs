@@ -3,16 +3,26 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use podium_protocol::{Caller, Frame, Notify};
+use bytes::Bytes;
+use podium_protocol::{Caller, Frame, MAX_FRAME, Notify, Outcome, Response, WireError};
 use serde::Serialize;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
 /// Subscriptions one connection may have open.
 const MAX_SUBSCRIPTIONS: usize = 256;
+
+/// Bytes of answers and notifications that may wait for a slow client: two frames of the largest kind.
+const ROOM: usize = 2 * MAX_FRAME;
+
+/// A frame on its way out. Its room is free again when it is written.
+pub(crate) struct Outgoing {
+    pub(crate) bytes: Bytes,
+    _room: OwnedSemaphorePermit,
+}
 
 pub(crate) struct Peer {
     pub(crate) caller: Caller,
@@ -21,19 +31,22 @@ pub(crate) struct Peer {
     pub(crate) pid: u32,
     /// Ends everything that was started for this connection.
     pub(crate) gone: CancellationToken,
-    outgoing: mpsc::Sender<Frame>,
+    outgoing: mpsc::Sender<Outgoing>,
+    /// Bytes that may still be queued.
+    room: Arc<Semaphore>,
     next_subscription: AtomicU64,
     subscriptions: Mutex<HashMap<u64, AbortHandle>>,
 }
 
 impl Peer {
-    pub(crate) fn new(caller: Caller, client: String, pid: u32, outgoing: mpsc::Sender<Frame>) -> Self {
+    pub(crate) fn new(caller: Caller, client: String, pid: u32, outgoing: mpsc::Sender<Outgoing>) -> Self {
         Self {
             caller,
             client,
             pid,
             gone: CancellationToken::new(),
             outgoing,
+            room: Arc::new(Semaphore::new(ROOM)),
             next_subscription: AtomicU64::new(1),
             subscriptions: Mutex::default(),
         }
@@ -41,7 +54,9 @@ impl Peer {
 
     /// Sends a frame, waiting while the client is slow. False when the connection is gone.
     pub(crate) async fn send(&self, frame: Frame) -> bool {
-        self.outgoing.send(frame).await.is_ok()
+        let bytes = encode(frame);
+        let Ok(room) = Arc::clone(&self.room).acquire_many_owned(needed(&bytes)).await else { return false };
+        self.outgoing.send(Outgoing { bytes, _room: room }).await.is_ok()
     }
 
     /// Sends a notification, waiting while the client is slow. False when the connection is gone.
@@ -53,7 +68,10 @@ impl Peer {
     /// Sends a notification that may be left out when the client is slow.
     pub(crate) fn notify_lossy(&self, method: &str, params: &impl Serialize) {
         let params = serde_json::to_value(params).unwrap_or_default();
-        let _ = self.outgoing.try_send(Frame::Notify(Notify { method: method.to_owned(), params }));
+        let bytes = encode(Frame::Notify(Notify { method: method.to_owned(), params }));
+        if let Ok(room) = Arc::clone(&self.room).try_acquire_many_owned(needed(&bytes)) {
+            let _ = self.outgoing.try_send(Outgoing { bytes, _room: room });
+        }
     }
 
     /// A number for a new subscription; `None` when there are too many.
@@ -65,8 +83,8 @@ impl Peer {
     }
 
     /// Runs a subscription until it ends by itself, is ended, or the connection is gone.
-    pub(crate) fn run(self: &std::sync::Arc<Self>, id: u64, task: impl Future<Output = ()> + Send + 'static) {
-        let peer = std::sync::Arc::clone(self);
+    pub(crate) fn run(self: &Arc<Self>, id: u64, task: impl Future<Output = ()> + Send + 'static) {
+        let peer = Arc::clone(self);
         let mut table = self.table();
         let handle = tokio::spawn(async move {
             tokio::select! {
@@ -89,4 +107,22 @@ impl Peer {
     fn table(&self) -> MutexGuard<'_, HashMap<u64, AbortHandle>> {
         self.subscriptions.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// An answer that is too large for a frame becomes an error that says so.
+fn encode(frame: Frame) -> Bytes {
+    let id = match &frame {
+        Frame::Response(response) => Some(response.id),
+        _ => None,
+    };
+    let bytes = frame.encode().or_else(|error| {
+        tracing::error!(%error, "a message could not be sent");
+        let error = WireError::internal(format!("the answer cannot be sent: {error}"));
+        Frame::Response(Response { id: id.unwrap_or(0), outcome: Outcome::Err(error) }).encode()
+    });
+    Bytes::from(bytes.unwrap_or_default())
+}
+
+fn needed(bytes: &Bytes) -> u32 {
+    u32::try_from(bytes.len().min(ROOM)).unwrap_or(u32::MAX)
 }
