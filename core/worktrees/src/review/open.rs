@@ -12,7 +12,7 @@ use super::forge::{ForgeError, ForgeQuery, PullRequest};
 use super::remote::{self, Found, Source};
 use super::rows;
 use crate::create::Creation;
-use crate::error::{Error, Result, to_its_end};
+use crate::error::{Error, Result};
 use crate::layout::{self, Plan};
 use crate::rows::WorktreeRow;
 use crate::service::{RepoHandle, Worktrees, new_id};
@@ -53,7 +53,7 @@ impl Worktrees {
         let (this, shared, asker) = (self.clone(), handle.clone(), caller.clone());
         let remote = params.remote.clone();
         let work = async move { this.open_review(&shared, number, remote.as_deref(), &asker).await };
-        let opened = to_its_end(work).await?;
+        let opened = self.to_its_end(work).await?;
         if let Some(claimant) = claimant {
             self.claim_now(&handle.row, &opened.row.id, claimant).await?;
         }

@@ -9,7 +9,7 @@ use podium_store::{Durability, NewEvent, Tx};
 use serde_json::json;
 
 use super::{remote, rows};
-use crate::error::{Result, to_its_end};
+use crate::error::Result;
 use crate::rows::WorktreeRow;
 use crate::service::{RepoHandle, Worktrees};
 use crate::settings::Caller;
@@ -44,7 +44,7 @@ impl Worktrees {
             review?.ok_or_else(|| WireError::not_found(format!("review {number} was not opened here")))?;
         let (this, caller) = (self.clone(), caller.clone());
         let work = async move { this.push_commits(&handle, row, review, params, &caller).await };
-        Ok(to_its_end(work).await?)
+        Ok(self.to_its_end(work).await?)
     }
 
     async fn push_commits(
