@@ -7,7 +7,7 @@ use podium_protocol::{WireError, WorktreeConflicts, WorktreeConflictsParams};
 
 use super::Found;
 use super::look::Stale;
-use crate::error::{Result, to_its_end};
+use crate::error::Result;
 use crate::rows::WorktreeRow;
 use crate::service::{Worktrees, lock};
 use crate::settings::Caller;
@@ -31,7 +31,7 @@ impl Worktrees {
         };
         let handle = self.repo_at(&params.at, caller).await?;
         let (this, of) = (self.clone(), handle.clone());
-        let look = to_its_end(async move { this.look_for_conflicts(&of, &Stale::Unproven).await });
+        let look = self.to_its_end(async move { this.look_for_conflicts(&of, &Stale::Unproven).await });
         let (found, up_to_date) = match tokio::time::timeout(PATIENCE, look).await {
             Ok(found) => (found?, true),
             Err(_) => (lock(&self.inner.radar.scope(&handle.row.id).found).clone(), false),

@@ -11,7 +11,7 @@ use super::backups::{self, Keeper};
 use super::plan::{Disk, Reach, look};
 use super::run::Order;
 use super::sources::{Place, Sources};
-use crate::error::{Error, Result, blocking, to_its_end};
+use crate::error::{Error, Result, blocking};
 use crate::rows::WorktreeRow;
 use crate::service::{RepoHandle, Worktrees};
 use crate::view::location;
@@ -59,7 +59,7 @@ impl Worktrees {
             }
         };
         let (this, asked) = (self.clone(), handle.clone());
-        let outcome = to_its_end(async move {
+        let outcome = self.to_its_end(async move {
             this.adopt_one(&asked, &row, &path).await?;
             let order = Order { check: false, only: None, reach: Reach { replaced: false, own: false } };
             let mut outcome = this.synchronise(&asked, order).await?;

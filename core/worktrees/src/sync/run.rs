@@ -16,7 +16,7 @@ use super::report::Outcome;
 use super::rows::{self, LinkRow};
 use super::sources::{Place, Sources};
 use crate::claim::may_force;
-use crate::error::{Error, Result, blocking, to_its_end};
+use crate::error::{Error, Result, blocking};
 use crate::rows::{RepoRow, WorktreeRow};
 use crate::service::{RepoHandle, Worktrees, lock};
 use crate::settings::Caller;
@@ -77,7 +77,7 @@ impl Worktrees {
         let reach = Reach { replaced: true, own: params.force };
         let order = Order { check: params.check, only, reach };
         let (this, asked) = (self.clone(), handle.clone());
-        let outcome = to_its_end(async move { this.synchronise(&asked, order).await }).await?;
+        let outcome = self.to_its_end(async move { this.synchronise(&asked, order).await }).await?;
         Ok(outcome.report(&handle.row, &place, params.check))
     }
 
@@ -98,7 +98,7 @@ impl Worktrees {
         }
         let reach = Reach { replaced: policy == "repair", own: false };
         let (this, order) = (self.clone(), Order { check: false, only: None, reach });
-        to_its_end(async move { this.synchronise(&handle, order).await }).await?;
+        self.to_its_end(async move { this.synchronise(&handle, order).await }).await?;
         Ok(())
     }
 
