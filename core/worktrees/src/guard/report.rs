@@ -10,7 +10,7 @@ use podium_store::{Durability, Tx};
 
 use super::install::{BEFORE, KEY, ensure, is_in_force, take_back};
 use super::shims;
-use crate::error::{Result, blocking, to_its_end};
+use crate::error::{Result, blocking};
 use crate::rows::{RepoRow, WorktreeRow};
 use crate::service::{RepoHandle, Worktrees};
 use crate::settings::Caller;
@@ -35,7 +35,7 @@ impl Worktrees {
         self.reconcile(&handle).await?;
         let (this, asked) = (self.clone(), handle.clone());
         let work = async move { this.change_guard(&asked, only, params.action).await };
-        Ok(to_its_end(work).await?)
+        Ok(self.to_its_end(work).await?)
     }
 
     async fn change_guard(

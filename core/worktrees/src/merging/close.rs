@@ -5,7 +5,7 @@ use podium_protocol::{WireError, WorktreeCloseParams, WorktreeRemoveParams, Work
 
 use super::check;
 use crate::claim::may_force;
-use crate::error::{Result, to_its_end};
+use crate::error::Result;
 use crate::rows::{RepoRow, WorktreeRow};
 use crate::service::Worktrees;
 use crate::settings::Caller;
@@ -29,7 +29,7 @@ impl Worktrees {
         }
         let (this, caller) = (self.clone(), caller.clone());
         let work = async move { this.close_row(&repo, row, params, &caller).await };
-        Ok(to_its_end(work).await?)
+        Ok(self.to_its_end(work).await?)
     }
 
     async fn close_row(

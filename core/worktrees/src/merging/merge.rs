@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::check::{self, Prepared};
 use super::record::{Merge, mode_name};
-use crate::error::{Error, Result, to_its_end};
+use crate::error::{Error, Result};
 use crate::removal::Step;
 use crate::rows::{RepoRow, WorktreeRow};
 use crate::seen::What;
@@ -41,7 +41,7 @@ impl Worktrees {
         self.may_change(&row, params.agent_id.as_deref(), params.token, caller)?;
         let (this, caller) = (self.clone(), caller.clone());
         let work = async move { this.merge_row(&repo, row, params, &caller).await };
-        Ok(to_its_end(work).await?)
+        Ok(self.to_its_end(work).await?)
     }
 
     /// Refuses what somebody else holds.

@@ -67,7 +67,7 @@ impl Worktrees {
     ) -> Result<WorktreeUndone> {
         let (undo, id) = (merge.id.clone(), merge.worktree.clone());
         let (this, caller, shared) = (self.clone(), caller.clone(), handle.clone());
-        to_its_end(async move { this.undo_merge(&shared, merge, &caller).await }).await?;
+        self.to_its_end(async move { this.undo_merge(&shared, merge, &caller).await }).await?;
         let repo = handle.row.id.clone();
         let rows: Result<Vec<WorktreeRow>> =
             self.inner.store.read(move |conn| Ok(WorktreeRow::of_repo(conn, &repo)?)).await;

@@ -9,7 +9,7 @@ use podium_protocol::{
 };
 
 use crate::claim::{is_foreign, lock_reason};
-use crate::error::{Result, to_its_end};
+use crate::error::Result;
 use crate::merging::is_merged;
 use crate::rows::WorktreeRow;
 use crate::service::{RepoHandle, Worktrees};
@@ -40,7 +40,7 @@ impl Worktrees {
         let handle = self.repo_at(&params.at, caller).await?;
         let (this, caller) = (self.clone(), caller.clone());
         let work = async move { this.prune_repo(&handle, params, &caller).await };
-        Ok(to_its_end(work).await?)
+        Ok(self.to_its_end(work).await?)
     }
 
     async fn prune_repo(

@@ -10,7 +10,7 @@ use podium_protocol::{
 };
 
 use crate::claim::{is_foreign, lock_reason};
-use crate::error::{Result, to_its_end};
+use crate::error::Result;
 use crate::layout;
 use crate::rows::WorktreeRow;
 use crate::seen::What;
@@ -33,7 +33,7 @@ impl Worktrees {
         }
         let (this, caller) = (self.clone(), caller.clone());
         let work = async move { this.repair_repo(&handle, named, &caller).await };
-        Ok(to_its_end(work).await?)
+        Ok(self.to_its_end(work).await?)
     }
 
     async fn repair_repo(
