@@ -276,7 +276,7 @@ pub static KEYS: &[Key] = &[
         kind: KeyKind::Bool,
         default: || json!(true),
         help: "refuse commits in a claimed worktree by who does not hold the claim (core.hooksPath)",
-        project: true,
+        project: false,
     },
     Key {
         name: "sync.on_replace",

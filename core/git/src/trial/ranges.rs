@@ -190,7 +190,9 @@ fn lines(from: usize, to: usize, last: usize) -> Lines {
 mod tests {
     use super::*;
 
-    fn of(base: &str, ours: &str, theirs: &str) -> (Vec<(u32, u32)>, Vec<(u32, u32)>) {
+    type Spans = Vec<(u32, u32)>;
+
+    fn of(base: &str, ours: &str, theirs: &str) -> (Spans, Spans) {
         let (ours, theirs) =
             conflicting(base.as_bytes(), ours.as_bytes(), theirs.as_bytes()).unwrap().unwrap();
         let plain = |lines: Vec<Lines>| lines.into_iter().map(|l| (l.from, l.to)).collect();

@@ -140,12 +140,12 @@ fn lease_database(tx: &Tx<'_>, wanted: &str, worktree: &str) -> Result<Option<St
 }
 
 /// `FIRST-LAST`; nothing where that is not what it says.
-fn range(text: &str) -> std::ops::RangeInclusive<u16> {
+fn range(text: &str) -> impl Iterator<Item = u16> {
     let ends = text.split_once('-').and_then(|(first, last)| {
         Some((first.trim().parse::<u16>().ok()?, last.trim().parse::<u16>().ok()?))
     });
     // Below 1024 only root may listen.
-    ends.filter(|(first, _)| *first >= 1024).map_or(1..=0, |(first, last)| first..=last)
+    ends.filter(|(first, _)| *first >= 1024).into_iter().flat_map(|(first, last)| first..=last)
 }
 
 /// Letters, digits and `_` alone, so that no server needs quotes.
@@ -229,8 +229,7 @@ impl Worktrees {
 
     /// Drops what only worktrees that are gone for good would need.
     pub(crate) async fn forget_leases(&self) {
-        let forgotten: Result<()> =
-            self.inner.store.write(Durability::Process, |tx| forget_unneeded(tx)).await;
+        let forgotten: Result<()> = self.inner.store.write(Durability::Process, forget_unneeded).await;
         if let Err(error) = forgotten {
             tracing::warn!(%error, "old leases were not forgotten");
         }

@@ -47,7 +47,10 @@ impl Worktrees {
     }
 }
 
-fn look(handle: &RepoHandle, rows: Vec<SpareRow>) -> Result<(Vec<(String, Fate)>, Vec<SpareRow>)> {
+/// What becomes of each known spare, by its id, and those that the store does not know.
+type Sight = (Vec<(String, Fate)>, Vec<SpareRow>);
+
+fn look(handle: &RepoHandle, rows: Vec<SpareRow>) -> Result<Sight> {
     let mut fates = Vec::new();
     let mut known = HashSet::new();
     for row in rows {

@@ -112,7 +112,7 @@ async fn spares_follow_trunk_and_a_stale_one_is_never_handed_out_as_fresh() {
     let second = push(&bed, "b.txt");
     bed.git(&bed.work, &["fetch", "-q"]);
     tend(&bed).await;
-    assert_eq!(heads(&bed), [second.clone()]);
+    assert_eq!(heads(&bed), std::slice::from_ref(&second));
     // Fetched by the creation itself: the spare is behind, and catches up before it is handed out.
     let third = push(&bed, "c.txt");
     let made = bed.create("x").await;
