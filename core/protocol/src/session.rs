@@ -203,6 +203,9 @@ pub struct SessionStarted {
     pub status: SessionStatus,
     /// Newest item at the time of the answer; attach from here to see only what is new.
     pub last_seq: u64,
+    /// It ran already, for somebody else: nothing was started.
+    #[serde(default)]
+    pub joined: bool,
 }
 
 /// Goes on with an interrupted, parked, failed or finished session.

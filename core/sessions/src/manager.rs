@@ -205,7 +205,7 @@ impl Sessions {
         // Taken before anything is stored: of two who resume at one time, one does it.
         let Some(running) = self.inner.hub.begin(&row.info.id) else {
             return match prompt {
-                None => Ok(started(&row)),
+                None => Ok(SessionStarted { joined: true, ..started(&row) }),
                 Some(_) => Err(SessionError::Running(row.info.id)),
             };
         };

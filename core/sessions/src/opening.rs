@@ -75,6 +75,7 @@ pub(crate) fn started(row: &SessionRow) -> SessionStarted {
         worktree: row.info.worktree.clone(),
         status: row.info.status,
         last_seq: row.info.last_seq,
+        joined: false,
     }
 }
 

@@ -124,6 +124,12 @@ impl WorktreeRow {
         if let Some(row) = Self::one(conn, "WHERE repo = ?1 AND branch = ?2 ORDER BY name", [repo, name])? {
             return Ok(Some(row));
         }
+        // Without its type, as it was given to `imi feat`, while only one has it.
+        let short = "WHERE repo = ?1 AND name = kind || '-' || ?2 AND 1 =
+            (SELECT count(*) FROM worktrees WHERE repo = ?1 AND name = kind || '-' || ?2)";
+        if let Some(row) = Self::one(conn, short, [repo, name])? {
+            return Ok(Some(row));
+        }
         match name.strip_prefix("pr-").and_then(|number| number.parse::<u64>().ok()) {
             Some(number) => {
                 Self::one(conn, "WHERE repo = ?1 AND pr = ?2 ORDER BY name", params![repo, number])

@@ -206,6 +206,17 @@ impl Worktrees {
         *lock(&handle.config) = self.read_config(&handle.row);
     }
 
+    /// The user's settings changed: those of the open repositories lie on top of them.
+    pub async fn settings_changed(&self) {
+        let this = self.clone();
+        let renewed = blocking(move || {
+            let open: Vec<_> = lock(&this.inner.repos).values().cloned().collect();
+            open.iter().for_each(|handle| this.refresh_config(handle));
+            Ok(())
+        });
+        let _ = renewed.await;
+    }
+
     fn read_config(&self, row: &RepoRow) -> Arc<Config> {
         match self.inner.config.for_project(&row.root) {
             Ok(config) => Arc::new(config),

@@ -1,7 +1,7 @@
 //! Finds the daemon's program and starts it detached, with an environment of its own.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use podium_process::{Detached, ProcessError};
@@ -40,6 +40,7 @@ const CALLERS_OWN: &[&str] = &["PODIUM_AGENT_ID", "PODIUM_CLAIM_TOKEN", "PODIUM_
 /// Starts a daemon and waits until its socket answers.
 pub(crate) async fn start(options: &ConnectOptions) -> Result<UnixStream, WireError> {
     let program = find_program(options)?;
+    make_home(options.home.root())?;
     // What an earlier start left behind is not this one's reason.
     let _ = std::fs::remove_file(options.home.start_failure());
     let command = Detached::new(&program).args(["daemon", "--foreground"]).envs(daemon_env(options));
@@ -53,6 +54,18 @@ pub(crate) async fn start(options: &ConnectOptions) -> Result<UnixStream, WireEr
         }
     }
     wait_for_socket(options).await
+}
+
+/// A daemon without a home could not even leave the reason why it does not start.
+fn make_home(root: &Path) -> Result<(), WireError> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(root).map_err(|error| {
+        WireError::unavailable(format!("{} cannot be made: {error}", root.display()))
+            .hint("PODIUM_HOME names the folder of all state; choose one that you may write to")
+    })
 }
 
 async fn wait_for_socket(options: &ConnectOptions) -> Result<UnixStream, WireError> {

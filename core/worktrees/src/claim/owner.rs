@@ -114,7 +114,9 @@ impl Worktrees {
             Alive::Unknown => {
                 error.hint("the owner gave no sign of life lately: a person may take over with --force")
             }
-            Alive::Yes | Alive::No => error.hint("--wait SECONDS waits for it"),
+            Alive::Yes | Alive::No => {
+                error.hint(format!("`imi claim {} --wait SECONDS` waits for it", row.name))
+            }
         };
         error.owned_by(owner)
     }

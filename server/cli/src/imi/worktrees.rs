@@ -4,18 +4,20 @@ use std::io::Write;
 use std::path::Path;
 
 use jiff::Timestamp;
+use podium_client::Client;
 use podium_protocol::{
     ErrorKind, RepoSelector, Worktree, WorktreeCreate, WorktreeCreateParams, WorktreeListMethod,
-    WorktreeListParams, WorktreeRemove, WorktreeRemoveParams, WorktreeStatusMethod, WorktreeStatusParams,
-    WorktreeSwitch, WorktreeSwitchParams, WorktreeUndo, WorktreeUndoParams,
+    WorktreeListParams, WorktreeLocate, WorktreeLocateParams, WorktreeRemove, WorktreeRemoveParams,
+    WorktreeStatusMethod, WorktreeStatusParams, WorktreeSwitch, WorktreeSwitchParams, WorktreeUndo,
+    WorktreeUndoParams,
 };
 
 use super::args::{CreateArgs, GoArgs, ListArgs, RemoveArgs, StatusArgs, UndoArgs};
 use super::{folder_name, free_name, render};
-use crate::context::{Context, wire_path};
+use crate::context::{Context, repo_selector, wire_path};
 use crate::output::Ending;
 use crate::progress::waiting;
-use crate::style::printable;
+use crate::style::{printable, shell_word};
 
 pub(super) async fn create(context: &Context, at: RepoSelector, kind: &str, args: CreateArgs) -> Ending {
     let params = WorktreeCreateParams {
@@ -92,9 +94,28 @@ pub(super) async fn remove(context: &Context, at: RepoSelector, args: RemoveArgs
         keep_branch: args.keep_branch,
     };
     let client = context.client()?;
+    let here = standing_in(&client).await;
     let removed = waiting(&context.output, "removing", client.call::<WorktreeRemove>(params)).await?;
     context.output.reply(&removed, |paint| render::removed(&removed, paint))?;
+    if let Some(here) = here.filter(|here| !wire_path(&here.path, here.path_bytes.as_ref()).exists()) {
+        leave(context, &here);
+    }
     Ok(0)
+}
+
+/// The worktree that the shell stands in. Not to know it is no reason to fail.
+async fn standing_in(client: &Client) -> Option<Worktree> {
+    let at = repo_selector(None).ok()?;
+    client.call::<WorktreeLocate>(WorktreeLocateParams { at }).await.ok()?.worktree
+}
+
+/// The folder of the shell went to the trash: the shell's function goes to the main worktree, a person is told to.
+fn leave(context: &Context, gone: &Worktree) {
+    let root = Path::new(&gone.repo.root);
+    let gone_to = context.cd_file.as_deref().is_some_and(|file| write_folder(file, root).is_ok());
+    if !gone_to {
+        context.output.note(&format!("this folder is in the trash now: cd {}", shell_word(&gone.repo.root)));
+    }
 }
 
 pub(super) async fn undo(context: &Context, at: RepoSelector, args: UndoArgs) -> Ending {

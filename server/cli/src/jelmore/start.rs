@@ -43,7 +43,7 @@ pub(super) async fn start(context: &Context, at: RepoSelector, args: StartArgs) 
         waiting(&context.output, "starting the session", client.call::<SessionStart>(params)).await?;
     // A new session is shown from its first item: some of its answer may be stored before we are told its id.
     let from_seq = if go_on { started.last_seq } else { 0 };
-    stream::follow(context, &client, Follow { id: started.id, from_seq }).await
+    stream::follow(context, &client, Follow { id: started.id, from_seq, joined: started.joined }).await
 }
 
 pub(super) async fn resume(context: &Context, at: RepoSelector, args: SessionResumeArgs) -> Ending {
@@ -51,7 +51,12 @@ pub(super) async fn resume(context: &Context, at: RepoSelector, args: SessionRes
     let client = context.client()?;
     let resumed =
         waiting(&context.output, "resuming the session", client.call::<SessionResume>(params)).await?;
-    stream::follow(context, &client, Follow { id: resumed.id, from_seq: args.from_seq }).await
+    stream::follow(
+        context,
+        &client,
+        Follow { id: resumed.id, from_seq: args.from_seq, joined: resumed.joined },
+    )
+    .await
 }
 
 /// The prompt, read from standard input where it is `-`.

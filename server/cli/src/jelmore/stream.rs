@@ -21,6 +21,8 @@ use crate::progress;
 pub(super) struct Follow {
     pub(super) id: String,
     pub(super) from_seq: u64,
+    /// Somebody else runs it: Ctrl-C only leaves.
+    pub(super) joined: bool,
 }
 
 /// A line of the stream.
@@ -56,6 +58,7 @@ struct EndLine<'a> {
 /// When the session cannot be attached to, or standard output is closed.
 pub(super) async fn follow(context: &Context, client: &Client, follow: Follow) -> Ending {
     let mut interrupts = Interrupts::listen()?;
+    let joined = follow.joined;
     let mut printer = Printer::new(context.output, follow);
     printer.announce()?;
     let mut stream = match client.attach(&printer.id, printer.last_seq, true).await {
@@ -75,7 +78,7 @@ pub(super) async fn follow(context: &Context, client: &Client, follow: Follow) -
                 None => return printer.broken(&WireError::unavailable("the stream ended before the session did")),
             },
             () = interrupts.next() => {
-                if cancelling {
+                if cancelling || joined {
                     printer.finish_text();
                     context.output.note(&format!("the session is left: {}", printer.resume_command()));
                     return Err(Failure::Said(EXIT_SIGINT));
@@ -312,7 +315,7 @@ mod tests {
     #[test]
     fn the_way_on_starts_behind_the_last_item_printed() {
         let output = Output::from_process(false);
-        let printer = Printer::new(output, Follow { id: "s 1".into(), from_seq: 41 });
+        let printer = Printer::new(output, Follow { id: "s 1".into(), from_seq: 41, joined: false });
         assert_eq!(printer.resume_command(), "jelmore sessions resume 's 1' --from-seq 41");
     }
 }

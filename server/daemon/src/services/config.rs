@@ -21,6 +21,7 @@ pub(crate) async fn set(call: Call, params: ConfigSetParams) -> Result<ConfigVal
         WireError::unavailable(format!("{e}{cause}"))
     })?;
     call.daemon.config.reload().map_err(|e| WireError::user(e.to_string()))?;
+    call.daemon.worktrees.settings_changed().await;
     values(&call, Some(key.name))
 }
 

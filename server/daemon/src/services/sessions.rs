@@ -7,7 +7,7 @@ use podium_protocol::{
     SessionShowParams, SessionShown, SessionStartParams, SessionStarted, SessionStatus, SessionUpdate,
     WireError, notify,
 };
-use podium_sessions::{Attachment, Start, Update, WorktreeRef};
+use podium_sessions::{Attachment, SessionError, Start, Update, WorktreeRef};
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::call::Call;
@@ -140,7 +140,11 @@ pub(crate) async fn resume(call: Call, params: SessionResumeParams) -> Result<Se
         None => {
             let found = call.daemon.worktrees.resolve(&params.at, None, &call.worktree_caller()).await;
             let repo = found.ok().map(|w| w.repo_id);
-            call.daemon.sessions.newest_to_continue(None, repo, params.prompt.is_some()).await?
+            match call.daemon.sessions.newest_to_continue(None, repo, params.prompt.is_some()).await {
+                // Without a next prompt, to go on with what runs is to follow it.
+                Err(SessionError::Running(id)) if params.prompt.is_none() => id,
+                found => found?,
+            }
         }
     };
     take_up(&call, &id, params.prompt.as_deref()).await

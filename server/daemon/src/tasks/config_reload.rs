@@ -18,7 +18,10 @@ pub(crate) async fn run(daemon: Arc<Daemon>) {
     };
     while changes.next().await.is_some() {
         match daemon.config.reload() {
-            Ok(true) => tracing::info!("the configuration changed"),
+            Ok(true) => {
+                tracing::info!("the configuration changed");
+                daemon.worktrees.settings_changed().await;
+            }
             Ok(false) => {}
             Err(error) => tracing::warn!(%error, "the changed configuration is not taken over"),
         }

@@ -65,6 +65,32 @@ fn the_main_worktree_is_never_removed() {
 }
 
 #[test]
+fn who_removes_the_worktree_they_stand_in_is_led_out_of_it() {
+    let environment = TestEnvironment::new();
+    let repo = environment.repo();
+    let path = make(&environment, &repo, "x");
+    let other = make(&environment, &repo, "y");
+    let file = environment.root().join("cd-file");
+    fs::write(&file, "").unwrap();
+    environment.imi(["remove", "feat-y"]).var("PODIUM_CD_FILE", &file).within(&path).ok();
+    assert!(!other.exists());
+    assert_eq!(fs::read_to_string(&file).unwrap(), "", "another one went: the shell stays");
+    environment.imi(["remove", "x"]).var("PODIUM_CD_FILE", &file).within(&path).ok();
+    assert_eq!(Path::new(&fs::read_to_string(&file).unwrap()), repo.path());
+}
+
+#[test]
+fn a_name_without_its_type_is_understood_while_only_one_has_it() {
+    let environment = TestEnvironment::new();
+    let repo = environment.repo();
+    make(&environment, &repo, "x");
+    let status = environment.imi(["status", "x"]).within(&repo).data();
+    assert_eq!(status["worktree"]["name"], "feat-x");
+    environment.imi(["fix", "x"]).within(&repo).ok();
+    environment.imi(["status", "x"]).within(&repo).fails(4);
+}
+
+#[test]
 fn undo_brings_back_everything_that_was_there() {
     let environment = TestEnvironment::new();
     let repo = environment.repo();
