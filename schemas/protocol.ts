@@ -981,6 +981,8 @@ export interface SessionStartParams {
 
 export interface SessionStarted {
   id: string;
+  /** It ran already, for somebody else: nothing was started. */
+  joined: boolean;
   /** Newest item at the time of the answer; attach from here to see only what is new. */
   lastSeq: number;
   model: string | null;

@@ -128,9 +128,9 @@ mod tests {
 
     #[test]
     fn a_misspelt_command_gets_the_right_one_as_a_hint() {
-        let error = ImiCli::try_parse_from(["imi", "relase", "x"]).unwrap_err();
+        let error = ImiCli::try_parse_from(["imi", "types", "remve"]).unwrap_err();
         let wire = usage_error(&error);
-        assert!(wire.hints.iter().any(|h| h.contains("release")), "{wire:?}");
+        assert!(wire.hints.iter().any(|h| h.contains("remove")), "{wire:?}");
     }
 
     #[test]

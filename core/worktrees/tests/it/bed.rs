@@ -76,6 +76,22 @@ impl Bed {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
+    /// As the agent that holds the worktree.
+    pub(crate) fn commit_as(&self, agent: &str, at: &Path, file: &str, text: &str) -> String {
+        std::fs::write(at.join(file), text).unwrap();
+        self.git(at, &["add", "-A"]);
+        self.git_as(agent, at, &["commit", "-qm", file]);
+        self.git(at, &["rev-parse", "HEAD"]).trim().to_owned()
+    }
+
+    pub(crate) fn git_as(&self, agent: &str, at: &Path, args: &[&str]) -> String {
+        let mut command = Command::new("git");
+        command.args(args).current_dir(at).env_clear().envs(env(&self.root)).env("PODIUM_AGENT_ID", agent);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
     pub(crate) fn commit(&self, at: &Path, file: &str, text: &str) -> String {
         std::fs::write(at.join(file), text).unwrap();
         self.git(at, &["add", "-A"]);

@@ -82,15 +82,16 @@ async fn a_dirty_or_merging_tree_is_not_released() {
     bed.claim("feat-x", "a").await.unwrap();
     std::fs::write(path.join("new.txt"), "new").unwrap();
     assert_eq!(bed.release("feat-x", "a").await.unwrap_err().kind, ErrorKind::Conflict);
-    bed.commit(path, "a.txt", "ours\n");
+    bed.commit_as("a", path, "a.txt", "ours\n");
     bed.commit(&bed.work, "a.txt", "theirs\n");
     let mut merge = std::process::Command::new("git");
     merge.args(["-c", "user.name=A", "-c", "user.email=a@b", "merge", "-q", "main"]).current_dir(path);
+    merge.env("PODIUM_AGENT_ID", "a");
     assert!(!merge.output().unwrap().status.success());
     let dirty = ClaimReleaseParams { allow_dirty: true, ..bed.releasing("feat-x", "a") };
     let error = bed.service.release(dirty.clone(), &person()).await.unwrap_err();
     assert!(error.message.contains("middle of a merge"), "{error}");
-    bed.git(path, &["merge", "--abort"]);
+    bed.git_as("a", path, &["merge", "--abort"]);
     std::fs::write(path.join("more.txt"), "new").unwrap();
     bed.service.release(dirty, &person()).await.unwrap();
 }

@@ -33,8 +33,8 @@ async fn commits_made_by_plain_git_become_events_once() {
     let path = bed.work.with_file_name("work.worktrees").join("feat-x");
     bed.claim("feat-x", "claude-1").await.unwrap();
     let first = bed.git(&path, &["rev-parse", "HEAD"]).trim().to_owned();
-    let second = bed.commit(&path, "b.txt", "b\n");
-    bed.git(&path, &["commit", "-q", "--amend", "-m", "better"]);
+    let second = bed.commit_as("claude-1", &path, "b.txt", "b\n");
+    bed.git_as("claude-1", &path, &["commit", "-q", "--amend", "-m", "better"]);
     let events = bed.events_come("worktree.commit", 2).await;
     let kinds: Vec<_> = events.iter().map(|event| event.data["kind"].as_str().unwrap()).collect();
     assert_eq!(kinds, ["commit", "amend"]);

@@ -82,6 +82,8 @@ mod tests {
 
     #[test]
     fn a_slip_of_the_finger_is_recognised() {
-        assert!(near("list", "lsit") && near("merge", "merg") && !near("list", "du"));
+        assert!(
+            near("list", "lsit") && near("merge", "merg") && near("release", "relase") && !near("list", "du")
+        );
     }
 }

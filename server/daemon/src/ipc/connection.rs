@@ -215,9 +215,11 @@ async fn run(
             Some(dispatch(call, &method, params).await)
         };
         entry.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        let answered = outcome.is_some();
         if let Some(outcome) = outcome {
             answer(&peer, id, outcome).await;
         }
+        peer.settled(id, answered);
     });
 }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use podium_protocol::{Caller, Frame, MAX_FRAME, Notify, Outcome, Response, WireError};
 use serde::Serialize;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -36,6 +36,8 @@ pub(crate) struct Peer {
     room: Arc<Semaphore>,
     next_subscription: AtomicU64,
     subscriptions: Mutex<HashMap<u64, AbortHandle>>,
+    /// Subscriptions that begin once the request that opened them is answered, by that request.
+    waiting: Mutex<HashMap<u64, oneshot::Sender<()>>>,
 }
 
 impl Peer {
@@ -49,6 +51,7 @@ impl Peer {
             room: Arc::new(Semaphore::new(ROOM)),
             next_subscription: AtomicU64::new(1),
             subscriptions: Mutex::default(),
+            waiting: Mutex::default(),
         }
     }
 
@@ -82,9 +85,22 @@ impl Peer {
         Some(self.next_subscription.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Runs a subscription until it ends by itself, is ended, or the connection is gone.
-    pub(crate) fn run(self: &Arc<Self>, id: u64, task: impl Future<Output = ()> + Send + 'static) {
+    /// Runs a subscription until it ends by itself, is ended, or the connection is gone. It begins when its request is
+    /// answered: a notification that overtook the answer would be nobody's.
+    pub(crate) fn run(
+        self: &Arc<Self>,
+        request: u64,
+        id: u64,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
         let peer = Arc::clone(self);
+        let (gate, answered) = oneshot::channel();
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(request, gate);
+        let task = async move {
+            if answered.await.is_ok() {
+                task.await;
+            }
+        };
         let mut table = self.table();
         let handle = tokio::spawn(async move {
             tokio::select! {
@@ -94,6 +110,14 @@ impl Peer {
             peer.table().remove(&id);
         });
         table.insert(id, handle.abort_handle());
+    }
+
+    /// The request was answered, or never will be: the subscription that it opened begins, or ends.
+    pub(crate) fn settled(&self, request: u64, answered: bool) {
+        let gate = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&request);
+        if let Some(gate) = gate.filter(|_| answered) {
+            let _ = gate.send(());
+        }
     }
 
     /// Ends a subscription. False when there is none of this number.

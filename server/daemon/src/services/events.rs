@@ -26,7 +26,7 @@ pub(crate) async fn subscribe(
     let subscription =
         call.peer.reserve().ok_or_else(|| WireError::busy("too many subscriptions on this connection"))?;
     let peer = std::sync::Arc::clone(&call.peer);
-    peer.run(subscription, follow(call, subscription, from, params.types));
+    peer.run(call.request, subscription, follow(call, subscription, from, params.types));
     Ok(EventsSubscribed { subscription, head_seq, oldest_seq, missed: oldest_seq > from + 1 })
 }
 

@@ -180,8 +180,9 @@ pub(crate) async fn attach(call: Call, params: SessionAttachParams) -> Result<Se
     let attachment = call.daemon.sessions.attach(&info.id);
     let session = call.daemon.sessions.info(&info.id).await?;
     let peer = std::sync::Arc::clone(&call.peer);
+    let request = call.request;
     let follower = Follower { call, subscription, id: session.id.clone(), seq: params.from_seq };
-    peer.run(subscription, follower.run(attachment));
+    peer.run(request, subscription, follower.run(attachment));
     Ok(SessionAttached { subscription, session })
 }
 

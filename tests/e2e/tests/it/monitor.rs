@@ -87,7 +87,8 @@ fn the_dashboard_follows_worktrees_owners_changes_and_commits() {
     fs::write(path.join("new.txt"), "new").unwrap();
     terminal.until("the change shows", |screen| line(screen, "feat-a").contains("?1"));
     environment.git(&path, ["add", "-A"]);
-    environment.git(&path, ["commit", "-qm", "Count the sheep"]);
+    let commit = environment.program("git").args(["commit", "-qm", "Count the sheep"]).within(&path);
+    let _ = commit.var("PODIUM_AGENT_ID", "claude-1").run().success();
     let screen = terminal.until("the commit shows, ahead of trunk", |screen| {
         let row = line(screen, "feat-a");
         row.contains("↑1") && !row.contains("?1") && screen.contains("worktree.commit")

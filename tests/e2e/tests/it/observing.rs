@@ -29,8 +29,14 @@ fn commits(environment: &TestEnvironment, count: usize) -> Vec<Value> {
     })
 }
 
+/// As the agent that the claimed worktrees here belong to.
+fn git_as_holder(environment: &TestEnvironment, folder: &Path, args: &[&str]) -> String {
+    let run = environment.program("git").args(args).within(folder).var("PODIUM_AGENT_ID", "claude-1").run();
+    run.success().trim_end().to_owned()
+}
+
 fn commit(environment: &TestEnvironment, folder: &Path, message: &str) -> String {
-    environment.git(folder, ["commit", "-q", "--allow-empty", "-m", message]);
+    git_as_holder(environment, folder, &["commit", "-q", "--allow-empty", "-m", message]);
     environment.git(folder, ["rev-parse", "HEAD"])
 }
 
@@ -92,19 +98,19 @@ fn amended_rebased_merged_and_picked_commits_are_told_as_what_they_are() {
     let path = make(&environment, &repo, "x");
     environment.imi(["claim", "feat-x", "--agent-id", "claude-1"]).within(&repo).ok();
     commit(&environment, &path, "one");
-    environment.git(&path, ["commit", "-q", "--allow-empty", "--amend", "-m", "one, better"]);
+    git_as_holder(&environment, &path, &["commit", "-q", "--allow-empty", "--amend", "-m", "one, better"]);
     repo.write("trunk.txt", "trunk");
     repo.commit("trunk goes on");
-    environment.git(&path, ["rebase", "-q", "--keep-empty", "main"]);
-    environment.git(&path, ["switch", "-q", "-c", "side", "HEAD~1"]);
+    git_as_holder(&environment, &path, &["rebase", "-q", "--keep-empty", "main"]);
+    git_as_holder(&environment, &path, &["switch", "-q", "-c", "side", "HEAD~1"]);
     fs::write(path.join("side.txt"), "side").unwrap();
-    environment.git(&path, ["add", "side.txt"]);
+    git_as_holder(&environment, &path, &["add", "side.txt"]);
     let side = commit(&environment, &path, "side");
-    environment.git(&path, ["switch", "-q", "feat-x"]);
-    environment.git(&path, ["merge", "-q", "--no-ff", "-m", "merged", "side"]);
-    environment.git(&path, ["revert", "--no-edit", "-m", "1", "HEAD"]);
-    environment.git(&path, ["reset", "-q", "--hard", "HEAD~1"]);
-    environment.git(&path, ["cherry-pick", "--allow-empty", "--keep-redundant-commits", &side]);
+    git_as_holder(&environment, &path, &["switch", "-q", "feat-x"]);
+    git_as_holder(&environment, &path, &["merge", "-q", "--no-ff", "-m", "merged", "side"]);
+    git_as_holder(&environment, &path, &["revert", "--no-edit", "-m", "1", "HEAD"]);
+    git_as_holder(&environment, &path, &["reset", "-q", "--hard", "HEAD~1"]);
+    git_as_holder(&environment, &path, &["cherry-pick", "--allow-empty", "--keep-redundant-commits", &side]);
     commits(&environment, 8);
     // What is told of the main worktree comes in an order of its own.
     let told = commits(&environment, 8);
