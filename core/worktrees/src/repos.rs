@@ -80,6 +80,9 @@ impl Worktrees {
         if !params.force {
             self.refuse_losses(&rows, trashed)?;
         }
+        // To the end, so that nothing is linked or made anew behind our back.
+        let _spares = self.inner.gates.enter(format!("spares/{}", handle.row.id)).await;
+        let _sync = self.sync_turn(&handle.row.id).await;
         let mut unlinked = self.unlink_all(&handle).await?;
         unlinked.extend(self.unguard_all(&handle).await?);
         let removals = self.give_up_removals(&handle.row.id).await?;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use podium_protocol::{SyncReport, SyncRunParams, SyncState, WireError};
 use podium_store::{Durability, NewEvent, Tx};
+use tokio::sync::OwnedMutexGuard;
 use tokio::task::JoinSet;
 
 use super::apply;
@@ -166,7 +167,14 @@ impl Worktrees {
 
     /// One at a time for each repository.
     pub(super) async fn synchronise(&self, handle: &Arc<RepoHandle>, order: Order) -> Result<Outcome> {
-        let _turn = self.inner.gates.enter(format!("sync/{}", handle.row.id)).await;
+        let _turn = self.sync_turn(&handle.row.id).await;
+        let repo = handle.row.id.clone();
+        let still: Result<Option<RepoRow>> =
+            self.inner.store.read(move |conn| Ok(RepoRow::by_id(conn, &repo)?)).await;
+        // Forgotten while this waited for its turn: nothing of it is Podium's any more.
+        if still?.is_none() {
+            return Ok(Outcome::default());
+        }
         let place = Place::of(&handle.row);
         let mut known = self.sync_rows(handle).await?;
         let asked = place.clone();
@@ -332,9 +340,13 @@ impl Worktrees {
         Ok(outcome)
     }
 
-    /// Takes links and excludes of a repository away, and tells what went.
+    /// The turn to synchronise a repository. Held, nothing is linked.
+    pub(crate) async fn sync_turn(&self, repo: &str) -> OwnedMutexGuard<()> {
+        self.inner.gates.enter(format!("sync/{repo}")).await
+    }
+
+    /// Takes links and excludes of a repository away, and tells what went. The caller has the turn to synchronise.
     pub(crate) async fn unlink_all(&self, handle: &Arc<RepoHandle>) -> Result<Vec<String>> {
-        let _turn = self.inner.gates.enter(format!("sync/{}", handle.row.id)).await;
         let place = Place::of(&handle.row);
         let mut known = self.sync_rows(handle).await?;
         let asked = handle.clone();
