@@ -51,21 +51,7 @@ impl Worktrees {
             return self.forget_vanished(repo).await;
         }
         let handle = self.handle(repo).await?;
-        for state in ["intent", "restoring"] {
-            let removals: Result<Vec<Removal>> =
-                self.inner.store.read(move |conn| Ok(Removal::in_state(conn, state)?)).await;
-            for removal in removals?.into_iter().filter(|removal| removal.repo == repo.id) {
-                let name = removal.name.clone();
-                let settled = match state {
-                    "intent" => self.settle_removal(&handle, removal).await,
-                    _ => self.restore(&handle, removal, None).await.map(drop),
-                };
-                if let Err(error) = settled {
-                    tracing::error!(%error, worktree = name, "a half-done removal stays half done");
-                }
-            }
-        }
-        self.settle_merges(&handle).await;
+        self.settle_left(&handle).await;
         self.reconcile(&handle).await?;
         self.recover_env_files(&handle).await?;
         self.recover_copies(&handle).await?;
