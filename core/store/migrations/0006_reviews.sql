@@ -49,14 +49,3 @@ CREATE TABLE worktree_types (
     about      TEXT NOT NULL,
     created_at INTEGER NOT NULL
 ) WITHOUT ROWID;
-
--- Clones that became projects. `state`: intent, done, undoing. The moves are in the order they are made.
-CREATE TABLE projects (
-    id         TEXT PRIMARY KEY,
-    state      TEXT NOT NULL,
-    folder     BLOB NOT NULL,
-    clone      BLOB NOT NULL,
-    aside      BLOB NOT NULL,
-    trunk      BLOB NOT NULL,
-    made_at    INTEGER NOT NULL
-);
