@@ -53,7 +53,7 @@ pub use queue::RepoLock;
 pub use redact::redact_urls;
 pub use reflog::{HeadLog, HeadMove};
 pub use repo::{RefFormat, Repo};
-pub use snapshot::{Snapshot, SnapshotScope};
+pub use snapshot::{Snapshot, SnapshotScope, copy_index_file};
 pub use trial::{Conflict, ConflictKind, Lines, Trial, Work};
 pub use trunk::{Trunk, TrunkSource};
 pub use version::GitVersion;

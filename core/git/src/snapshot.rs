@@ -27,6 +27,18 @@ pub struct Snapshot {
     pub files: Oid,
 }
 
+/// Copies an index together with its time. Git tells by that time which files may have changed within the tick in which
+/// the index was written: a copy that looks younger hides such a change.
+///
+/// # Errors
+/// What reading or writing gives; `NotFound` where there is no index.
+pub fn copy_index_file(from: &Path, to: &Path) -> std::io::Result<()> {
+    let mut from = std::fs::File::open(from)?;
+    let mut to = std::fs::File::create(to)?;
+    std::io::copy(&mut from, &mut to)?;
+    to.set_modified(from.metadata()?.modified()?)
+}
+
 impl RepoWriter {
     /// Records index and files of a worktree, changing neither.
     pub fn snapshot(&self, at: &WorktreeLocation, scope: SnapshotScope, message: &str) -> Result<Snapshot> {
@@ -39,7 +51,7 @@ impl RepoWriter {
         let copy = scratch.path().join("index");
         let index = at.git_dir.join("index");
         if index.exists() {
-            std::fs::copy(&index, &copy).map_err(|error| GitError::io(&index, error))?;
+            copy_index_file(&index, &copy).map_err(|error| GitError::io(&index, error))?;
         }
         let staged = match self.write_tree(at, Some(&copy)) {
             Ok(tree) => Some(self.commit_tree(at, &tree, &parents, message)?),

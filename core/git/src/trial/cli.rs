@@ -16,6 +16,7 @@ use crate::error::{GitError, Result};
 use crate::model::WorktreeLocation;
 use crate::oid::{ObjectFormat, Oid};
 use crate::repo::Repo;
+use crate::snapshot::copy_index_file;
 
 /// Longest blob that lines are looked for in, in bytes.
 const LONGEST: usize = 8 * 1024 * 1024;
@@ -50,8 +51,8 @@ pub(super) fn work(repo: &Repo, at: &WorktreeLocation) -> Result<Work> {
     let head = repo.head(at)?.id().cloned();
     let folder = scratch(repo, &[])?;
     let (index, copy) = (at.git_dir.join("index"), folder.path().join("index"));
-    match std::fs::copy(&index, &copy) {
-        Ok(_) => {}
+    match copy_index_file(&index, &copy) {
+        Ok(()) => {}
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(error) => return Err(GitError::io(&index, error)),
     }

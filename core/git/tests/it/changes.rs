@@ -301,6 +301,30 @@ fn a_snapshot_and_its_bundle_bring_everything_back() {
     }
 }
 
+/// Within one tick of the clock, a file can be changed without its size or times telling.
+#[test]
+fn a_change_in_the_tick_in_which_the_index_was_written_is_in_the_snapshot_and_in_the_work() {
+    let lab = Lab::new();
+    for (name, init) in [("r", &[][..]), ("s", &["--object-format=sha256"][..])] {
+        let path = lab.repository(name, init);
+        lab.git(&path, &["config", "core.trustctime", "false"]);
+        let (file, index) = (path.join("a.txt"), path.join(".git/index"));
+        std::fs::write(&file, "one\n").unwrap();
+        lab.commit_all(&path, "one");
+        let tick = std::fs::metadata(&file).unwrap().modified().unwrap();
+        std::fs::write(&file, "two\n").unwrap();
+        for path in [&file, &index] {
+            std::fs::File::options().write(true).open(path).unwrap().set_modified(tick).unwrap();
+        }
+        let repo = lab.open(&path);
+        let at = repo.main_worktree().unwrap();
+        let snapshot = writer(&repo).snapshot(&at, SnapshotScope::Tracked, "x").unwrap();
+        assert_eq!(lab.git(&path, &["show", &format!("{}:a.txt", snapshot.files)]), "two", "{name}");
+        let head = repo.work_at(&repo.resolve_here("main").unwrap()).unwrap();
+        assert_ne!(repo.work(&at).unwrap().tree(), head.tree(), "{name}");
+    }
+}
+
 #[test]
 fn a_snapshot_is_possible_in_the_middle_of_a_conflict() {
     let lab = Lab::new();

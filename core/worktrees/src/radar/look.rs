@@ -42,7 +42,9 @@ impl Worktrees {
             self.reconcile(handle).await?;
         }
         let rows = self.active_rows(handle).await?;
-        let changed = self.changed_rows(handle, &rows, &memory, stale);
+        // Where the watches could not be waited for, they vouch for nothing that was done before the question.
+        let vouched = known.is_some() || *stale != Stale::Unproven;
+        let changed = self.changed_rows(handle, &rows, &memory, stale, vouched);
         self.note_settled(&handle.row.id, &scope, &changed);
         let mut taken = std::mem::take(&mut *memory);
         let of = handle.clone();
@@ -77,6 +79,7 @@ impl Worktrees {
         rows: &[WorktreeRow],
         memory: &Memory,
         stale: &Stale,
+        vouched: bool,
     ) -> Vec<(WorktreeRow, Option<(u64, u64)>)> {
         let observed = self.inner.observer.observed(&handle.row.id);
         let mut changed = Vec::new();
@@ -84,7 +87,7 @@ impl Worktrees {
             let watched = observed.as_ref().and_then(|observed| observed.watched(&row.id));
             let revisions = watched.and_then(|watched| watched.revisions_now());
             let proven = memory.works.get(&row.id).is_some_and(|kept| match (kept.revisions, revisions) {
-                (Some(then), Some(now)) => then == now,
+                (Some(then), Some(now)) => vouched && then == now,
                 _ => match stale {
                     Stale::Unproven => false,
                     Stale::Seen(ids) => !ids.contains(&row.id),

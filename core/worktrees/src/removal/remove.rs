@@ -245,7 +245,7 @@ fn staged_commit(
 ) -> Result<Option<podium_git::Oid>> {
     let copy = removal.trash.join("index");
     let index = row.admin_dir.join("index");
-    std::fs::copy(&index, &copy).map_err(|error| Error::io("copied", &index, error))?;
+    podium_git::copy_index_file(&index, &copy).map_err(|error| Error::io("copied", &index, error))?;
     let writer = repo.write(std::time::Duration::from_secs(600))?;
     let at = location(row);
     let tree = match writer.write_tree(&at, Some(&copy)) {

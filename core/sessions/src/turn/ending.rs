@@ -1,0 +1,155 @@
+//! How a turn ends: its last items, what it made, and the event that tells of it.
+
+use podium_artifacts::NewArtifact;
+use podium_protocol::{CheckpointRef, ItemKind, SessionEnd, SessionStatus};
+use podium_store::{Durability, NewEvent};
+use serde_json::json;
+
+use super::recorder::Recorder;
+use crate::SessionError;
+use crate::hub::Update;
+use crate::provider::{ProviderError, StopCause, TurnOutcome};
+use crate::rows::{self, StoredItem};
+
+impl Recorder {
+    /// Stores how the turn ended and what it made. A disk that refuses even this leaves the session to be found as
+    /// interrupted by the next daemon.
+    pub(super) async fn finish(mut self, outcome: Result<TurnOutcome, ProviderError>) -> SessionEnd {
+        let cause = self.running.cause();
+        let (status, reason) = status_of(&outcome, cause);
+        let mut items = Vec::new();
+        if matches!(status, SessionStatus::Completed | SessionStatus::Cancelled) {
+            self.flush_thought(&mut items);
+            let tail = self.last_text();
+            self.push_text(&tail, status == SessionStatus::Completed, &mut items);
+        }
+        if status == SessionStatus::Failed {
+            let item = self.item(ItemKind::Error, reason.clone().unwrap_or_default(), None);
+            items.push(item);
+        }
+        let checkpoint = (status != SessionStatus::Failed).then(|| self.checkpoint_item(&mut items));
+        let usage = self.usage();
+        if status == SessionStatus::Completed {
+            let data = serde_json::to_value(&usage).unwrap_or_default();
+            let item = self.item(ItemKind::Usage, String::new(), Some(data));
+            items.push(item);
+        }
+        let files_changed = self.files.iter().cloned().collect();
+        match self.store_end(items, checkpoint, status, reason.clone()).await {
+            Ok(artifact) => SessionEnd { status, reason, usage, files_changed, artifact },
+            Err(error) => {
+                tracing::error!(session = self.session, %error, "the end of a session could not be stored");
+                let reason = Some(error.to_string());
+                SessionEnd {
+                    status: SessionStatus::Interrupted,
+                    reason,
+                    usage,
+                    files_changed,
+                    artifact: None,
+                }
+            }
+        }
+    }
+
+    async fn store_end(
+        &mut self,
+        items: Vec<StoredItem>,
+        checkpoint: Option<CheckpointRef>,
+        status: SessionStatus,
+        reason: Option<String>,
+    ) -> Result<Option<String>, SessionError> {
+        let artifact = match status {
+            SessionStatus::Completed if !self.text.trim().is_empty() => {
+                Some(self.sessions.artifacts.prepare(self.answer_artifact()).await?)
+            }
+            _ => None,
+        };
+        let (session, state, usage, rows) =
+            (self.session.clone(), self.state.clone(), self.unstored_usage(), items.clone());
+        let event =
+            self.end_event(status, reason.as_deref(), artifact.as_ref().map(|a| a.artifact.id.clone()));
+        let id = artifact.as_ref().map(|a| a.artifact.id.clone());
+        let write = self.sessions.store.write::<(), SessionError>(Durability::Power, move |tx| {
+            rows::append(tx, &session, &rows)?;
+            if let Some(checkpoint) = &checkpoint {
+                rows::add_checkpoint(tx, &session, checkpoint, &state)?;
+                tx.emit(&checkpoint_event(&session, checkpoint))?;
+            }
+            rows::add_usage(tx, &session, &usage)?;
+            rows::set_status(tx, &session, status, reason.as_deref(), None)?;
+            if let Some(artifact) = &artifact {
+                artifact.record(tx)?;
+                rows::set_artifact(tx, &session, &artifact.artifact.id)?;
+            }
+            tx.emit(&event)?;
+            Ok(())
+        });
+        write.await?;
+        self.sessions.artifacts.wake();
+        for item in items {
+            self.running.tell(Update::Item(item.item));
+        }
+        Ok(id)
+    }
+
+    fn answer_artifact(&self) -> NewArtifact {
+        NewArtifact {
+            title: self.title.clone(),
+            kind: "report".to_owned(),
+            media_type: "text/markdown".to_owned(),
+            content: self.text.clone().into_bytes(),
+            session: Some(self.session.clone()),
+            worktree: self.worktree.clone(),
+        }
+    }
+
+    fn end_event(&self, status: SessionStatus, reason: Option<&str>, artifact: Option<String>) -> NewEvent {
+        let kind = match status {
+            SessionStatus::Failed => "session.failed",
+            SessionStatus::Interrupted => "session.interrupted",
+            SessionStatus::Parked => "session.parked",
+            _ => "session.ended",
+        };
+        let data = json!({
+            "id": self.session,
+            "status": status.as_str(),
+            "reason": reason,
+            "agentId": self.agent,
+            "worktree": self.worktree,
+            "usage": self.usage(),
+            "filesChanged": self.files,
+            "artifact": artifact,
+            "lastSeq": self.seq,
+        });
+        NewEvent::new(kind, format!("session/{}", self.session), data).correlated(self.session.clone())
+    }
+}
+
+pub(super) fn checkpoint_event(session: &str, checkpoint: &CheckpointRef) -> NewEvent {
+    let data = json!({ "id": session, "checkpoint": checkpoint.id, "seq": checkpoint.seq });
+    NewEvent::new("session.checkpoint", format!("session/{session}"), data).correlated(session)
+}
+
+fn status_of(
+    outcome: &Result<TurnOutcome, ProviderError>,
+    cause: Option<StopCause>,
+) -> (SessionStatus, Option<String>) {
+    match (outcome, cause) {
+        (Ok(TurnOutcome::Cut), _) => {
+            (SessionStatus::Completed, Some("the answer reached its upper bound".to_owned()))
+        }
+        (Ok(TurnOutcome::Refused), _) => {
+            (SessionStatus::Completed, Some("the provider declined to go on".to_owned()))
+        }
+        (Ok(_), _) => (SessionStatus::Completed, None),
+        (Err(ProviderError::Stopped), Some(StopCause::DaemonReplaced)) => {
+            (SessionStatus::Interrupted, Some("daemon replaced".to_owned()))
+        }
+        (Err(ProviderError::Stopped), Some(StopCause::DaemonStopped)) => {
+            (SessionStatus::Interrupted, Some("daemon stopped".to_owned()))
+        }
+        (Err(ProviderError::Stopped), _) => (SessionStatus::Cancelled, None),
+        (Err(ProviderError::Parked { reason }), _) => (SessionStatus::Parked, Some(reason.clone())),
+        (Err(ProviderError::Failed { reason }), _) => (SessionStatus::Failed, Some(reason.clone())),
+    }
+}

@@ -1,0 +1,152 @@
+//! Drives one turn: what the provider produces is stored, then shown; tools that a bare model calls are run, and it is
+//! asked again with their results, until it has nothing more to say.
+
+mod ending;
+mod recorder;
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use crate::SessionError;
+use crate::agent::{ToolRun, Toolbox};
+use crate::history::History;
+use crate::hub::{Running, Update};
+use crate::manager::Inner;
+use crate::provider::{Chunk, Provider, ProviderError, ToolCall, Turn, TurnOutcome};
+use crate::rows::SessionRow;
+
+pub(crate) use recorder::Mark;
+use recorder::Recorder;
+
+/// Chunks that may wait for the store before the provider does.
+const CHUNKS_WAITING: usize = 64;
+
+/// Everything one turn needs.
+pub(crate) struct TurnJob {
+    pub(crate) sessions: Arc<Inner>,
+    pub(crate) row: SessionRow,
+    pub(crate) turn: Turn,
+    pub(crate) provider: Arc<dyn Provider>,
+    pub(crate) running: Running,
+    pub(crate) history: History,
+    pub(crate) redactor: Arc<podium_secrets::Redactor>,
+    /// What a bare model may do; `None` where there is nothing to work on.
+    pub(crate) tools: Option<Arc<dyn Toolbox>>,
+}
+
+/// Runs the turn to its end, whatever that is, and gives the session free.
+pub(crate) async fn drive(job: TurnJob) {
+    let (sessions, running, id) = (Arc::clone(&job.sessions), job.running.clone(), job.row.info.id.clone());
+    let replayed = job.provider.replays() && job.turn.resumed && !job.turn.tokens.is_empty();
+    let recorder = Recorder::new(&job, replayed);
+    let TurnJob { turn, provider, running: stop, tools, sessions: inner, .. } = job;
+    let mut steps = Steps { sessions: inner, turn, provider, running: stop, recorder, tools };
+    let outcome = steps.run().await;
+    if let Some(tools) = &steps.tools {
+        tools.close().await;
+    }
+    let end = steps.recorder.finish(outcome).await;
+    sessions.hub.end(&id);
+    running.tell(Update::End(end));
+}
+
+/// The steps of a turn: one question to the provider each, and the tools it calls.
+struct Steps {
+    sessions: Arc<Inner>,
+    turn: Turn,
+    provider: Arc<dyn Provider>,
+    running: Running,
+    recorder: Recorder,
+    tools: Option<Arc<dyn Toolbox>>,
+}
+
+impl Steps {
+    async fn run(&mut self) -> Result<TurnOutcome, ProviderError> {
+        // Calls whose results a crash kept from being stored come first.
+        self.run_tools(true).await?;
+        for _ in 0..self.sessions.max_steps() {
+            let outcome = self.ask().await?;
+            if outcome != TurnOutcome::WantsTools {
+                return Ok(outcome);
+            }
+            self.recorder.step_over();
+            self.run_tools(false).await?;
+            self.turn.messages = self.recorder.history.messages();
+            self.turn.resumed = false;
+            self.turn.tokens.clear();
+        }
+        Ok(TurnOutcome::Cut)
+    }
+
+    /// One question to the provider.
+    async fn ask(&mut self) -> Result<TurnOutcome, ProviderError> {
+        let (sender, chunks) = mpsc::channel(CHUNKS_WAITING);
+        let answering = tokio::spawn({
+            let (provider, turn) = (Arc::clone(&self.provider), self.turn.clone());
+            let stop = self.running.stop.clone();
+            async move { provider.answer(turn, sender, stop).await }
+        });
+        let stored = self.record_all(chunks).await;
+        let outcome = answering.await.unwrap_or_else(|_| {
+            Err(ProviderError::Failed { reason: "the provider stopped unexpectedly".to_owned() })
+        });
+        stored?;
+        outcome
+    }
+
+    /// Stores and shows whatever comes, until the sender is done.
+    async fn record_all(&mut self, mut chunks: mpsc::Receiver<Chunk>) -> Result<(), ProviderError> {
+        while let Some(first) = chunks.recv().await {
+            let mut batch = vec![first];
+            while batch.len() < CHUNKS_WAITING
+                && let Ok(chunk) = chunks.try_recv()
+            {
+                batch.push(chunk);
+            }
+            if let Err(error) = self.recorder.record(batch).await {
+                // Nothing that cannot be stored is shown; the sender has no reader any more and ends.
+                self.running.stop.cancel();
+                return Err(unstored(&error));
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs the calls that have no result yet. Each result is stored before the next call runs.
+    async fn run_tools(&mut self, cut_off: bool) -> Result<(), ProviderError> {
+        if !self.provider.takes_tools() || self.recorder.history.open_calls.is_empty() {
+            return Ok(());
+        }
+        for call in self.recorder.history.open_calls.clone() {
+            if self.running.stop.is_cancelled() {
+                return Err(ProviderError::Stopped);
+            }
+            self.run_tool(call, cut_off).await?;
+        }
+        self.turn.messages = self.recorder.history.messages();
+        Ok(())
+    }
+
+    async fn run_tool(&mut self, call: ToolCall, cut_off: bool) -> Result<(), ProviderError> {
+        let ran = match self.tools.clone() {
+            None => ToolRun::refused(&call, "There are no tools here: the session works in no worktree."),
+            Some(tools) => {
+                let (sender, chunks) = mpsc::channel(CHUNKS_WAITING);
+                let (call, stop) = (call.clone(), self.running.stop.clone());
+                let running = tokio::spawn(async move { tools.run(&call, cut_off, sender, stop).await });
+                self.record_all(chunks).await?;
+                let ran = running.await;
+                ran.map_err(|_| ProviderError::Failed { reason: "a tool stopped unexpectedly".to_owned() })?
+            }
+        };
+        if self.running.stop.is_cancelled() && ran.stopped {
+            return Err(ProviderError::Stopped);
+        }
+        self.recorder.tool_ran(&call, ran).await.map_err(|error| unstored(&error))
+    }
+}
+
+fn unstored(error: &SessionError) -> ProviderError {
+    ProviderError::Failed { reason: error.to_string() }
+}
