@@ -1,41 +1,196 @@
-//! What a transcript says about the turns so far.
+//! What a transcript says about the turns so far. It follows the items as they are stored: the model is told what the
+//! transcript holds, and nothing else.
 
-use podium_protocol::ItemKind;
+use podium_protocol::{ItemKind, SessionItem};
+use serde_json::{Value, json};
 
-use crate::provider::Speaker;
+use crate::provider::{Message, Part, Speaker, ToolCall, ToolResult};
 use crate::rows::StoredItem;
 
+/// What a call is answered with whose result never came.
+const NEVER_RAN: &str = "The turn ended before this call had a result. Look before you repeat it.";
+
 /// What the transcript says about the newest turn and those before it.
+#[derive(Debug, Clone, Default)]
 pub(crate) struct History {
-    pub(crate) messages: Vec<(Speaker, String)>,
+    messages: Vec<Message>,
     /// Text and tokens of the newest turn's answer.
     pub(crate) shown: String,
     pub(crate) tokens: Vec<u32>,
+    /// Calls of the newest turn without a result, oldest first.
+    pub(crate) open_calls: Vec<ToolCall>,
+    /// Thought that has no signature yet.
+    thought: String,
 }
 
 impl History {
     pub(crate) fn of(items: Vec<StoredItem>) -> Self {
-        let mut history = Self { messages: Vec::new(), shown: String::new(), tokens: Vec::new() };
+        let mut history = Self::default();
         for StoredItem { item, tokens, .. } in items {
-            match item.kind {
-                ItemKind::Prompt => {
-                    let answer = std::mem::take(&mut history.shown);
-                    history.tokens.clear();
-                    if !answer.is_empty() {
-                        history.messages.push((Speaker::Assistant, answer));
-                    }
-                    history.messages.push((Speaker::User, item.text));
-                }
-                ItemKind::Text => {
-                    history.shown.push_str(&item.text);
-                    history.tokens.extend(tokens);
-                }
-                _ => {}
-            }
-        }
-        if !history.shown.is_empty() {
-            history.messages.push((Speaker::Assistant, history.shown.clone()));
+            history.push(&item, tokens);
         }
         history
+    }
+
+    /// The conversation as a provider gets it.
+    pub(crate) fn messages(&self) -> Vec<Message> {
+        self.messages.clone()
+    }
+
+    /// Goes on with an item that is stored.
+    pub(crate) fn push(&mut self, item: &SessionItem, tokens: Vec<u32>) {
+        if item.kind != ItemKind::Thinking {
+            // Without a signature nobody takes it back.
+            self.thought.clear();
+        }
+        match item.kind {
+            ItemKind::Prompt => self.prompt(&item.text),
+            ItemKind::Text => {
+                self.shown.push_str(&item.text);
+                self.tokens.extend(tokens);
+                self.say(&item.text);
+            }
+            ItemKind::Thinking => self.think(item),
+            ItemKind::ToolCall => {
+                let call = call_of(item);
+                self.open_calls.push(call.clone());
+                self.parts(Speaker::Assistant).push(Part::ToolCall(call));
+            }
+            ItemKind::ToolResult => {
+                let result = result_of(item);
+                self.open_calls.retain(|call| call.id != result.id);
+                self.parts(Speaker::User).push(Part::ToolResult(result));
+            }
+            _ => {}
+        }
+    }
+
+    fn prompt(&mut self, text: &str) {
+        for call in std::mem::take(&mut self.open_calls) {
+            let result = ToolResult { id: call.id, text: NEVER_RAN.to_owned(), is_error: true, data: None };
+            self.parts(Speaker::User).push(Part::ToolResult(result));
+        }
+        self.shown.clear();
+        self.tokens.clear();
+        self.parts(Speaker::User).push(Part::Text(text.to_owned()));
+    }
+
+    fn say(&mut self, text: &str) {
+        if text.is_empty() {
+            return;
+        }
+        let parts = self.parts(Speaker::Assistant);
+        match parts.last_mut() {
+            Some(Part::Text(last)) => last.push_str(text),
+            _ => parts.push(Part::Text(text.to_owned())),
+        }
+    }
+
+    fn think(&mut self, item: &SessionItem) {
+        self.thought.push_str(&item.text);
+        if let Some(signature) = item.data.as_ref().and_then(|data| data["signature"].as_str()) {
+            let (text, signature) = (std::mem::take(&mut self.thought), signature.to_owned());
+            self.parts(Speaker::Assistant).push(Part::Thinking { text, signature });
+        }
+    }
+
+    /// Parts of the message that `speaker` is at, a new one when the other spoke last.
+    fn parts(&mut self, speaker: Speaker) -> &mut Vec<Part> {
+        if self.messages.last().is_none_or(|last| last.speaker != speaker) {
+            self.messages.push(Message { speaker, parts: Vec::new() });
+        }
+        let last = self.messages.len() - 1;
+        &mut self.messages[last].parts
+    }
+}
+
+/// What the item of a call carries beside its text.
+pub(crate) fn call_data(call: &ToolCall) -> Value {
+    json!({ "id": call.id, "name": call.name, "input": call.input })
+}
+
+pub(crate) fn result_data(result: &ToolResult) -> Value {
+    let mut data = match &result.data {
+        Some(Value::Object(data)) => Value::Object(data.clone()),
+        _ => json!({}),
+    };
+    data["id"] = json!(result.id);
+    data["isError"] = json!(result.is_error);
+    data
+}
+
+fn call_of(item: &SessionItem) -> ToolCall {
+    let data = item.data.as_ref().unwrap_or(&Value::Null);
+    let text = |key: &str| data[key].as_str().unwrap_or_default().to_owned();
+    ToolCall { id: text("id"), name: text("name"), input: data["input"].clone() }
+}
+
+fn result_of(item: &SessionItem) -> ToolResult {
+    let data = item.data.as_ref().unwrap_or(&Value::Null);
+    ToolResult {
+        id: data["id"].as_str().unwrap_or_default().to_owned(),
+        text: item.text.clone(),
+        is_error: data["isError"].as_bool().unwrap_or_default(),
+        data: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item(kind: ItemKind, text: &str, data: Value) -> StoredItem {
+        let data = (!data.is_null()).then_some(data);
+        let item =
+            SessionItem { seq: 1, kind, text: text.into(), is_final: false, data, time: String::new() };
+        StoredItem { item, at: 0, tokens: Vec::new() }
+    }
+
+    #[test]
+    fn every_call_has_its_result_before_the_next_prompt() {
+        let call = json!({ "id": "c1", "name": "read_file", "input": { "path": "a" } });
+        let lost = json!({ "id": "c2", "name": "commit", "input": {} });
+        let history = History::of(vec![
+            item(ItemKind::Prompt, "look", Value::Null),
+            item(ItemKind::Thinking, "let me ", Value::Null),
+            item(ItemKind::Thinking, "see", json!({ "signature": "s" })),
+            item(ItemKind::Text, "I ", Value::Null),
+            item(ItemKind::Text, "look", Value::Null),
+            item(ItemKind::ToolCall, "", call),
+            item(ItemKind::ToolResult, "hello", json!({ "id": "c1" })),
+            item(ItemKind::ToolCall, "", lost),
+            item(ItemKind::Prompt, "and now?", Value::Null),
+        ]);
+        let said = |speaker, parts| Message { speaker, parts };
+        let call = |id: &str, name: &str, input| {
+            Part::ToolCall(ToolCall { id: id.into(), name: name.into(), input })
+        };
+        let result = |id: &str, text: &str, is_error| {
+            Part::ToolResult(ToolResult { id: id.into(), text: text.into(), is_error, data: None })
+        };
+        let thought = Part::Thinking { text: "let me see".into(), signature: "s".into() };
+        let expected = vec![
+            said(Speaker::User, vec![Part::Text("look".into())]),
+            said(
+                Speaker::Assistant,
+                vec![thought, Part::Text("I look".into()), call("c1", "read_file", json!({ "path": "a" }))],
+            ),
+            said(Speaker::User, vec![result("c1", "hello", false)]),
+            said(Speaker::Assistant, vec![call("c2", "commit", json!({}))]),
+            said(Speaker::User, vec![result("c2", NEVER_RAN, true), Part::Text("and now?".into())]),
+        ];
+        assert_eq!(history.messages(), expected);
+        assert!(history.open_calls.is_empty() && history.shown.is_empty());
+    }
+
+    #[test]
+    fn a_thought_that_was_cut_off_is_not_given_back() {
+        let history = History::of(vec![
+            item(ItemKind::Prompt, "p", Value::Null),
+            item(ItemKind::Thinking, "half a thou", Value::Null),
+            item(ItemKind::Text, "answer", Value::Null),
+        ]);
+        let parts = &history.messages()[1].parts;
+        assert_eq!(parts, &[Part::Text("answer".into())]);
     }
 }

@@ -4,10 +4,14 @@
 //! to whoever is attached. An item carries the tokens it stands for, so that the store alone says how to go on:
 //! after the death of the daemon a resumed turn shows neither a gap nor a repeat.
 
+mod agent;
+pub mod anthropic;
 mod error;
 mod history;
+mod http;
 mod hub;
 mod inbox;
+mod keys;
 pub mod local;
 mod manager;
 mod opening;
@@ -16,8 +20,13 @@ mod provider;
 mod rows;
 mod turn;
 
+pub use agent::{ToolRun, Toolbox, Toolkit, Workbench};
 pub use error::SessionError;
 pub use hub::{Attachment, Update};
 pub use inbox::Inbox;
+pub use keys::Keys;
 pub use manager::{Announced, Env, Sessions, Settings, Start, WorktreeRef};
-pub use provider::{Chunk, Provider, ProviderError, Speaker, StopCause, Turn, TurnOutcome};
+pub use provider::{
+    Chunk, Message, Part, Provider, ProviderError, Speaker, StopCause, ToolCall, ToolResult, ToolSpec, Turn,
+    TurnOutcome,
+};

@@ -10,18 +10,19 @@ use podium_protocol::{
     ProviderInfo, SessionContext, SessionInfo, SessionItem, SessionListParams, SessionShown, SessionStarted,
     SessionStatus,
 };
-use podium_secrets::{Redactor, StreamRedactor};
+use podium_secrets::Redactor;
 use podium_store::{Durability, NewEvent, Store};
 use serde_json::json;
 
 use crate::SessionError;
+use crate::agent::{Toolbox, Toolkit, Workbench};
 use crate::history::History;
 use crate::hub::{Attachment, Hub, Running};
 use crate::opening::{check_id, new_row, prompt_item, started, started_event};
 use crate::prompt;
 use crate::provider::{Provider, StopCause, Turn};
 use crate::rows::{self, SessionRow};
-use crate::turn::{TurnJob, drive};
+use crate::turn::{Mark, TurnJob, drive};
 
 /// Variables that came with a request. In memory only.
 pub type Env = BTreeMap<String, String>;
@@ -66,6 +67,8 @@ pub struct Settings {
     pub config: Arc<Live>,
     /// In order of preference.
     pub providers: Vec<Arc<dyn Provider>>,
+    /// Tools for bare models; without any they only talk.
+    pub toolkit: Option<Arc<dyn Toolkit>>,
 }
 
 pub(crate) struct Inner {
@@ -92,6 +95,11 @@ impl Drop for Announced {
 impl Inner {
     pub(crate) fn checkpoint_items(&self) -> u64 {
         u64::try_from(self.settings.config.get().integer("sessions.checkpoint_items")).unwrap_or(48)
+    }
+
+    /// Questions to a bare model within one turn.
+    pub(crate) fn max_steps(&self) -> u64 {
+        u64::try_from(self.settings.config.get().integer("sessions.max_steps")).unwrap_or(200)
     }
 }
 
@@ -254,11 +262,15 @@ impl Sessions {
             (self.inner.settings.instance.clone(), row.info.id.clone(), row.info.last_seq + 1);
         let item = prompt.map(|p| prompt_item(seq, &p));
         row.info.last_seq += u64::from(item.is_some());
+        if item.is_some() && row.state.is_some() {
+            row.mark = Some(Mark::default());
+        }
         row.info.status = SessionStatus::InProgress;
         row.info.reason = None;
         let write = self.inner.store.write::<(), SessionError>(Durability::Power, move |tx| {
             if let Some(item) = item {
                 rows::append(tx, &id, &[item])?;
+                rows::begin_turn(tx, &id)?;
             }
             rows::set_status(tx, &id, SessionStatus::InProgress, None, Some(&instance))?;
             tx.emit(&event)?;
@@ -320,27 +332,50 @@ impl Sessions {
         let history = History::of(self.inner.store.read(read).await?);
         let request: serde_json::Value = serde_json::from_str(&row.request).unwrap_or_default();
         let worktree = row.info.worktree_path.as_ref().map(PathBuf::from);
-        let redactor = StreamRedactor::new(Arc::new(known_secrets(&env, worktree.clone()).await));
-        let configured = self.inner.settings.config.get().integer("sessions.max_tokens");
+        let redactor = Arc::new(known_secrets(&env, worktree.clone()).await);
+        let tools = self.tools(row, provider.as_ref(), &env, &redactor).await?;
         let turn = Turn {
             session: row.info.id.clone(),
             model: row.info.model.clone(),
-            // A turn whose first chunk never came has no state of its own; it begins anew.
-            resumed: resumed && row.state.is_some() && !history.tokens.is_empty(),
+            system: tools.as_ref().map(|tools| tools.system()).unwrap_or_default(),
+            tools: tools.as_ref().map(|tools| tools.specs()).unwrap_or_default(),
+            resumed,
             state: row.state.clone(),
-            tokens: history.tokens,
-            messages: history.messages,
+            tokens: history.tokens.clone(),
+            messages: history.messages(),
             seed: request["seed"].as_u64().unwrap_or(0),
-            max_tokens: request["maxTokens"]
-                .as_u64()
-                .and_then(|n| u32::try_from(n).ok())
-                .unwrap_or_else(|| u32::try_from(configured).unwrap_or(512)),
+            max_tokens: request["maxTokens"].as_u64().and_then(|n| u32::try_from(n).ok()),
             temperature: request["temperature"].as_f64(),
             worktree,
             env,
         };
-        let (row, shown) = (row.clone(), history.shown);
-        Ok(TurnJob { sessions: Arc::clone(&self.inner), row, turn, provider, running, shown, redactor })
+        let (sessions, row) = (Arc::clone(&self.inner), row.clone());
+        Ok(TurnJob { sessions, row, turn, provider, running, history, redactor, tools })
+    }
+
+    /// The tools of a bare model that works in a worktree.
+    async fn tools(
+        &self,
+        row: &SessionRow,
+        provider: &dyn Provider,
+        env: &Env,
+        redactor: &Arc<Redactor>,
+    ) -> Result<Option<Arc<dyn Toolbox>>, SessionError> {
+        let (Some(toolkit), Some(root), true) =
+            (&self.inner.settings.toolkit, &row.info.worktree_path, provider.takes_tools())
+        else {
+            return Ok(None);
+        };
+        let bench = Workbench {
+            session: row.info.id.clone(),
+            agent_id: row.info.agent_id.clone(),
+            worktree: row.worktree_id.clone().unwrap_or_default(),
+            root: PathBuf::from(root),
+            repo: row.repo.clone(),
+            env: env.clone(),
+            redactor: Arc::clone(redactor),
+        };
+        toolkit.open(bench).await.map(Some)
     }
 
     /// Ends a running turn, or takes an interrupted session out of the way.

@@ -39,6 +39,7 @@ pub(crate) fn new_row(id: &str, start: &Start, provider: &str, prompt: &str) -> 
         worktree_id: start.worktree.as_ref().map(|w| w.id.clone()),
         request: request.to_string(),
         state: None,
+        mark: None,
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 use podium_protocol::{ProviderInfo, SessionProgress, Usage};
+use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -16,21 +17,89 @@ pub enum Speaker {
     Assistant,
 }
 
+/// A call of a tool by the model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ToolCall {
+    /// The provider's own id of the call; its result carries the same.
+    pub id: String,
+    pub name: String,
+    /// The arguments, an object; whatever else the model wrote is kept as it is.
+    pub input: Value,
+}
+
+/// What a call of a tool gave.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ToolResult {
+    /// Id of the [`ToolCall`].
+    pub id: String,
+    /// What the model is told.
+    pub text: String,
+    pub is_error: bool,
+    /// What editors show beside the text: path, diff, exit status.
+    pub data: Option<Value>,
+}
+
+/// A tool that a model may call.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ToolSpec {
+    pub name: String,
+    pub description: String,
+    /// JSON Schema of the arguments.
+    pub input_schema: Value,
+}
+
+/// A part of a message, in the order in which it was said.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Part {
+    Text(String),
+    /// A finished thought; the provider that signed it wants it back unchanged.
+    Thinking {
+        text: String,
+        signature: String,
+    },
+    ToolCall(ToolCall),
+    ToolResult(ToolResult),
+}
+
+/// One message of the conversation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Message {
+    pub speaker: Speaker,
+    pub parts: Vec<Part>,
+}
+
+impl Message {
+    /// All that is text in it.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let text = |part: &Part| match part {
+            Part::Text(text) => Some(text.clone()),
+            _ => None,
+        };
+        self.parts.iter().filter_map(text).collect()
+    }
+}
+
 /// One turn for a provider to answer.
 #[derive(Debug, Clone)]
 pub struct Turn {
     pub session: String,
     pub model: Option<String>,
-    /// The conversation so far, the prompt of this turn last; a part of the answer may follow it.
-    pub messages: Vec<(Speaker, String)>,
+    /// What the model is told before the conversation; empty: the provider's own words.
+    pub system: String,
+    /// The conversation so far, the prompt of this turn last; parts of the answer may follow it.
+    pub messages: Vec<Message>,
+    /// Tools the model may call; only given to providers that take them ([`Provider::takes_tools`]).
+    pub tools: Vec<ToolSpec>,
     /// What the provider gave as [`Chunk::State`] at the beginning of this or an earlier turn.
     pub state: Option<Vec<u8>>,
     /// Tokens of this turn's answer that are stored already; empty for a turn that only begins.
     pub tokens: Vec<u32>,
-    /// Whether `state` belongs to this turn already (it is resumed) or to the one before.
+    /// The turn was begun before and cut off.
     pub resumed: bool,
     pub seed: u64,
-    pub max_tokens: u32,
+    /// Upper bound of the answer, in tokens, where the caller gave one.
+    pub max_tokens: Option<u32>,
     pub temperature: Option<f64>,
     pub worktree: Option<PathBuf>,
     /// Variables of the caller: keys, proxies. In memory only.
@@ -49,17 +118,38 @@ pub enum Chunk {
         tokens: Vec<u32>,
     },
     Thinking(String),
-    /// What to hand back in [`Turn::state`] when this turn is resumed: everything before its first token.
+    /// The thought is complete; with its signature it can be given back in a later message.
+    ThoughtEnd {
+        signature: Option<String>,
+    },
+    ToolCall(ToolCall),
+    /// Of an agent that runs its tools itself.
+    ToolResult(ToolResult),
+    /// A question that was decided: what was asked, and by whom it was answered how.
+    Permission {
+        text: String,
+        data: Value,
+    },
+    /// What to hand back in [`Turn::state`] when this turn is resumed: everything before its first token, or how far
+    /// the provider's own source was read. It belongs to what came before it in the same batch.
     State(Vec<u8>),
     Progress(SessionProgress),
+    /// Used by this call of [`Provider::answer`] so far.
     Usage(Usage),
+    /// Stored in one transaction, or not at all.
+    Batch(Vec<Chunk>),
 }
 
-/// How a turn ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TurnOutcome {
+/// How a provider's answer ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TurnOutcome {
+    Complete,
     /// The answer was cut off at its upper bound.
-    pub cut: bool,
+    Cut,
+    /// The model waits for the results of its tool calls.
+    WantsTools,
+    /// The provider declined to go on.
+    Refused,
 }
 
 /// Why a turn is stopped from outside.
@@ -93,6 +183,17 @@ pub trait Provider: Send + Sync {
 
     /// Whether it can be used with these variables, and how to make it so.
     async fn info(&self, env: &Env) -> ProviderInfo;
+
+    /// Whether it answers from [`Turn::tokens`] by [`Chunk::Replay`] when a turn is resumed. Others go on behind what
+    /// [`Turn::messages`] hold, or behind their [`Turn::state`].
+    fn replays(&self) -> bool {
+        false
+    }
+
+    /// Whether it is a bare model: the agent loop gives it tools and runs them.
+    fn takes_tools(&self) -> bool {
+        false
+    }
 
     /// Answers a turn. Chunks go to `out`, which waits when the reader is slow. A turn that was stopped by `stop`
     /// ends soon with [`ProviderError::Stopped`].

@@ -9,6 +9,7 @@ use podium_store::rusqlite::{
 use podium_store::{StoreError, Tx, rfc3339};
 
 use crate::SessionError;
+use crate::turn::Mark;
 
 /// A session as it is stored.
 #[derive(Debug, Clone)]
@@ -20,6 +21,8 @@ pub(crate) struct SessionRow {
     pub(crate) request: String,
     /// The provider's state at the beginning of the newest turn.
     pub(crate) state: Option<Vec<u8>>,
+    /// Where the newest turn's text was at that state.
+    pub(crate) mark: Option<Mark>,
 }
 
 /// An item with the tokens it stands for.
@@ -33,7 +36,7 @@ pub(crate) struct StoredItem {
 
 const COLUMNS: &str = "id, provider, model, status, reason, title, agent_id, worktree_name, worktree_path, \
     created_at, updated_at, checkpoint_id, checkpoint_seq, last_seq, input_tokens, output_tokens, cost_usd, \
-    artifact, repo, worktree, request, state";
+    artifact, repo, worktree, request, state, state_mark";
 
 fn parse_enum<T: serde::de::DeserializeOwned>(text: String) -> Result<T, SqlError> {
     serde_json::from_value(serde_json::Value::String(text)).map_err(|e| {
@@ -43,6 +46,7 @@ fn parse_enum<T: serde::de::DeserializeOwned>(text: String) -> Result<T, SqlErro
 
 fn read_row(row: &Row<'_>) -> Result<SessionRow, SqlError> {
     let path: Option<Vec<u8>> = row.get(8)?;
+    let mark: Option<String> = row.get(22)?;
     let (checkpoint, at): (Option<String>, Option<u64>) = (row.get(11)?, row.get(12)?);
     let info = SessionInfo {
         id: row.get(0)?,
@@ -67,6 +71,7 @@ fn read_row(row: &Row<'_>) -> Result<SessionRow, SqlError> {
         worktree_id: row.get(19)?,
         request: row.get(20)?,
         state: row.get(21)?,
+        mark: mark.and_then(|mark| serde_json::from_str(&mark).ok()),
     })
 }
 
@@ -242,8 +247,18 @@ pub(crate) fn set_status(
     Ok(())
 }
 
-pub(crate) fn set_state(tx: &Tx<'_>, session: &str, state: &[u8]) -> Result<(), StoreError> {
-    tx.execute("UPDATE sessions SET state = ?2 WHERE id = ?1", params![session, state])?;
+pub(crate) fn set_state(tx: &Tx<'_>, session: &str, state: &[u8], mark: &Mark) -> Result<(), StoreError> {
+    let mark = serde_json::to_string(mark).unwrap_or_default();
+    tx.prepare_cached("UPDATE sessions SET state = ?2, state_mark = ?3 WHERE id = ?1")?
+        .execute(params![session, state, mark])?;
+    Ok(())
+}
+
+/// A new turn's text begins behind the state that the turn before left.
+pub(crate) fn begin_turn(tx: &Tx<'_>, session: &str) -> Result<(), StoreError> {
+    let mark = serde_json::to_string(&Mark::default()).unwrap_or_default();
+    let sql = "UPDATE sessions SET state_mark = ?2 WHERE id = ?1 AND state IS NOT NULL";
+    tx.execute(sql, params![session, mark])?;
     Ok(())
 }
 

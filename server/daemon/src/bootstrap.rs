@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 use podium_artifacts::{ArtifactError, Artifacts};
 use podium_config::{ConfigError, Home, Layer, Live};
 use podium_protocol::{StopReason, WireError};
+use podium_sessions::anthropic::Anthropic;
 use podium_sessions::local::{Local, ModelHost};
-use podium_sessions::{Inbox, SessionError, Sessions};
+use podium_sessions::{Inbox, Keys, Provider, SessionError, Sessions};
 use podium_store::{Store, StoreError};
 use podium_worktrees::Worktrees;
 use tokio::net::UnixStream;
@@ -169,6 +170,12 @@ fn listen(home: &Home) -> Result<Listening, StartError> {
     bind(&path).map_err(|source| StartError::Socket { path, source })
 }
 
+/// In order of preference: what works without a key comes first.
+fn providers(home: &Home, config: &Arc<Live>, models: &Arc<ModelHost>) -> Vec<Arc<dyn Provider>> {
+    let keys = Keys::new(home.root());
+    vec![Arc::new(Local::new(Arc::clone(models))), Arc::new(Anthropic::new(keys, Arc::clone(config)))]
+}
+
 fn assemble(options: Options, config: Arc<Live>, token: String, store: Store) -> Result<Daemon, StartError> {
     let Options { home, version } = options;
     let instance = uuid::Uuid::new_v4().to_string();
@@ -177,7 +184,8 @@ fn assemble(options: Options, config: Arc<Live>, token: String, store: Store) ->
     let settings = podium_sessions::Settings {
         instance: instance.clone(),
         config: Arc::clone(&config),
-        providers: vec![Arc::new(Local::new(Arc::clone(&models)))],
+        providers: providers(&home, &config, &models),
+        toolkit: None,
     };
     let sessions = Sessions::new(store.clone(), artifacts.clone(), settings);
     let host = host_name();

@@ -34,6 +34,11 @@ impl ModelHost {
         &self.cache
     }
 
+    /// Longest answer of a local model where nobody gave a bound, in tokens.
+    pub(crate) fn max_tokens(&self) -> u32 {
+        u32::try_from(self.config.get().integer("sessions.max_tokens")).unwrap_or(512)
+    }
+
     /// Names of the models whose files are here.
     #[must_use]
     pub fn present(&self) -> Vec<String> {

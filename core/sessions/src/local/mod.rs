@@ -45,6 +45,10 @@ impl Provider for Local {
         ProviderInfo { name: self.name().to_owned(), usable: !present.is_empty(), why, models: present }
     }
 
+    fn replays(&self) -> bool {
+        true
+    }
+
     async fn answer(
         &self,
         turn: Turn,
@@ -56,7 +60,8 @@ impl Provider for Local {
             model = self.host.load(turn.model.as_deref()) => model.map_err(failed)?,
             () = stop.cancelled() => return Err(ProviderError::Stopped),
         };
-        let work = move || Answer { model: &model, out: &out, stop: &stop }.run(&turn);
+        let max_tokens = self.host.max_tokens();
+        let work = move || Answer { model: &model, out: &out, stop: &stop, max_tokens }.run(&turn);
         tokio::task::spawn_blocking(work)
             .await
             .unwrap_or_else(|_| Err(ProviderError::Failed { reason: "the model's thread ended".to_owned() }))
@@ -67,6 +72,8 @@ struct Answer<'a> {
     model: &'a LoadedModel,
     out: &'a mpsc::Sender<Chunk>,
     stop: &'a CancellationToken,
+    /// Longest answer where the caller gave no bound.
+    max_tokens: u32,
 }
 
 impl Answer<'_> {
@@ -90,7 +97,8 @@ impl Answer<'_> {
             if let Some(reason) = step.done {
                 let drawn = output_tokens(generation.state());
                 self.send(Chunk::Usage(Usage { input_tokens: given, output_tokens: drawn, cost_usd: 0.0 }))?;
-                return Ok(TurnOutcome { cut: reason == StopReason::Length });
+                let cut = reason == StopReason::Length;
+                return Ok(if cut { TurnOutcome::Cut } else { TurnOutcome::Complete });
             }
         }
     }
@@ -100,7 +108,7 @@ impl Answer<'_> {
         let saved = saved
             .map_err(|e| ProviderError::Failed { reason: format!("the saved state is unreadable: {e}") })?;
         match saved {
-            Some(state) if turn.resumed => self.go_on(state, &turn.tokens),
+            Some(state) if turn.resumed && !turn.tokens.is_empty() => self.go_on(state, &turn.tokens),
             _ => self.begin(turn),
         }
     }
@@ -117,9 +125,9 @@ impl Answer<'_> {
     /// A new turn: the whole conversation as the prompt.
     fn begin(&self, turn: &Turn) -> Result<Generation, ProviderError> {
         let mut messages = vec![Message::new(Role::System, SYSTEM)];
-        for (speaker, text) in &turn.messages {
-            let role = if *speaker == Speaker::User { Role::User } else { Role::Assistant };
-            messages.push(Message::new(role, text.as_str()));
+        for message in &turn.messages {
+            let role = if message.speaker == Speaker::User { Role::User } else { Role::Assistant };
+            messages.push(Message::new(role, message.text()));
         }
         // A turn that was stopped before its first stored token begins again from its prompt.
         while messages.len() > 2 && messages.last().is_some_and(|m| m.role == Role::Assistant) {
@@ -127,7 +135,7 @@ impl Answer<'_> {
         }
         let params = SamplerParams {
             seed: turn.seed,
-            max_tokens: turn.max_tokens,
+            max_tokens: turn.max_tokens.unwrap_or(self.max_tokens),
             temperature: turn.temperature.map_or(SamplerParams::default().temperature, |t| t as f32),
             ..SamplerParams::default()
         };

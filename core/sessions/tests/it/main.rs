@@ -1,11 +1,13 @@
 //! Sessions from outside: a scripted provider over a real store.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod anthropic;
 mod inbox;
 mod lifecycle;
 mod model;
 mod resume;
 mod script;
+mod wire;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -31,6 +33,7 @@ fn bed(dir: &Path, instance: &str, provider: Arc<dyn Provider>) -> Bed {
         instance: instance.to_owned(),
         config: Arc::new(Live::defaults()),
         providers: vec![provider],
+        toolkit: None,
     };
     let sessions = Sessions::new(store.clone(), artifacts.clone(), settings);
     Bed { store, artifacts, sessions }

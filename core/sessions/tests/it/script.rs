@@ -36,6 +36,10 @@ impl Provider for Script {
         ProviderInfo { name: "script".into(), usable: self.usable, why: "as told".into(), models: vec![] }
     }
 
+    fn replays(&self) -> bool {
+        true
+    }
+
     async fn answer(
         &self,
         turn: Turn,
@@ -44,7 +48,7 @@ impl Provider for Script {
     ) -> Result<TurnOutcome, ProviderError> {
         let gone = |_| ProviderError::Stopped;
         let mut at = 0;
-        if turn.resumed {
+        if turn.resumed && !turn.tokens.is_empty() {
             assert_eq!(turn.state.as_deref(), Some(b"state".as_slice()));
             at = turn.tokens.last().map_or(0, |t| *t as usize + 1);
             out.send(Chunk::Replay(self.words[..at].concat())).await.map_err(gone)?;
@@ -66,6 +70,6 @@ impl Provider for Script {
         }
         let usage = Usage { input_tokens: 3, output_tokens: self.words.len() as u64, cost_usd: 0.0 };
         out.send(Chunk::Usage(usage)).await.map_err(gone)?;
-        Ok(TurnOutcome { cut: false })
+        Ok(TurnOutcome::Complete)
     }
 }
