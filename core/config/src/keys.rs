@@ -348,6 +348,56 @@ pub static KEYS: &[Key] = &[
         false,
         "seconds after its last use until a local model leaves the memory; 0: at once",
     ),
+    Key {
+        name: "sandbox.mechanism",
+        kind: KeyKind::Choice(&["auto", "bubblewrap", "landlock"]),
+        default: || json!("auto"),
+        help: "what confines agents and their commands; auto: the best that works here",
+        project: false,
+    },
+    Key {
+        name: "sandbox.read",
+        kind: KeyKind::List,
+        default: || {
+            json!([
+                "~/.cargo/bin",
+                "~/.rustup",
+                "~/.pyenv",
+                "~/.nvm",
+                "~/.volta",
+                "~/.asdf",
+                "~/.sdkman",
+                "~/.local/bin",
+                "~/.local/share/mise",
+                "~/go/bin"
+            ])
+        },
+        help: "files and folders of the home or elsewhere that agents may read (toolchains); missing ones are passed over",
+        project: false,
+    },
+    Key {
+        name: "sandbox.network",
+        kind: KeyKind::Bool,
+        default: || json!(false),
+        help: "whether commands of agents reach the network",
+        project: false,
+    },
+    number(
+        "sandbox.memory_mb",
+        0,
+        100_000_000,
+        || json!(0),
+        false,
+        "address space of each process of an agent, in MiB; 0: no bound",
+    ),
+    number(
+        "sandbox.file_mb",
+        1,
+        100_000_000,
+        || json!(16_384),
+        false,
+        "largest file that an agent's process can write, in MiB",
+    ),
     number("events.keep_days", 1, 3_650, || json!(90), false, "days that the event log reaches back"),
     Key {
         name: "log.level",

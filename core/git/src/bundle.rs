@@ -86,7 +86,7 @@ impl Repo {
 }
 
 /// C-style quoting as `objects/info/alternates` understands it, for paths with newlines, quotes or a leading `#`.
-fn quoted(path: &[u8]) -> Vec<u8> {
+pub(crate) fn quoted(path: &[u8]) -> Vec<u8> {
     let mut out = vec![b'"'];
     for byte in path {
         match byte {

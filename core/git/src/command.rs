@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::environment::GitEnv;
 use crate::error::{GitError, Result};
-use crate::process::{self, Finished, Limits, RunError};
+use crate::process::{self, Finished, Input, Limits, RunError};
 use crate::redact::redact_urls;
 use crate::version::GitVersion;
 
@@ -57,6 +57,10 @@ impl Git {
 
     pub fn version(&self) -> GitVersion {
         self.version
+    }
+
+    pub(crate) fn var(&self, key: &str) -> Option<&OsStr> {
+        self.env.get(key)
     }
 
     pub(crate) fn has_var(&self, key: &str) -> bool {
@@ -110,7 +114,7 @@ pub struct GitCommand {
     args: Vec<OsString>,
     vars: Vec<(&'static str, OsString)>,
     folder: PathBuf,
-    stdin: Option<Vec<u8>>,
+    stdin: Input,
     timeout: Duration,
     stdout_limit: usize,
     identity: bool,
@@ -124,7 +128,7 @@ impl GitCommand {
             args: Vec::new(),
             vars: Vec::new(),
             folder: PathBuf::from(std::path::MAIN_SEPARATOR_STR),
-            stdin: None,
+            stdin: Input::Nothing,
             timeout,
             stdout_limit: STDOUT_LIMIT,
             identity: false,
@@ -181,7 +185,13 @@ impl GitCommand {
     }
 
     pub fn stdin(&mut self, bytes: impl Into<Vec<u8>>) -> &mut Self {
-        self.stdin = Some(bytes.into());
+        self.stdin = Input::Bytes(bytes.into());
+        self
+    }
+
+    /// What is too large for the memory.
+    pub(crate) fn stdin_file(&mut self, path: &Path) -> &mut Self {
+        self.stdin = Input::File(path.to_owned());
         self
     }
 

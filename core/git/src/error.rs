@@ -103,6 +103,19 @@ pub enum GitError {
     #[error("`{remote}` has no such remote or ref: {detail}")]
     NoSuchRemoteRef { remote: String, detail: String },
 
+    #[error("{} is on no branch", path.display())]
+    DetachedHead { path: PathBuf },
+    #[error("the private repository is on {}, not on branch `{branch}`", found.as_deref().unwrap_or("no branch"))]
+    OtherBranch { branch: String, found: Option<String> },
+    #[error("branch `{branch}` was rewritten: {new} does not descend from {old}")]
+    Rewritten { branch: String, old: Oid, new: Oid },
+    #[error("what was committed in the private repository is refused: {detail}")]
+    BadObjects { detail: String },
+    #[error("{} is not as the private repository was made: {detail}", path.display())]
+    Tampered { path: PathBuf, detail: String },
+    #[error("the private repository has more {what} than are taken over ({limit})")]
+    TooMuch { what: &'static str, limit: u64 },
+
     #[error(transparent)]
     Name(#[from] NameError),
     #[error("`{0}` cannot be used here")]
@@ -145,6 +158,8 @@ impl GitError {
             | E::RefMoved { .. }
             | E::PathExists { .. }
             | E::WorktreeLocked { .. }
+            | E::OtherBranch { .. }
+            | E::Rewritten { .. }
             | E::WorktreeDirty { .. } => ErrorKind::Conflict,
             E::DubiousOwnership { .. }
             | E::Unsupported { .. }
@@ -152,6 +167,10 @@ impl GitError {
             | E::UnbornHead { .. }
             | E::MainWorktree
             | E::Auth { .. }
+            | E::DetachedHead { .. }
+            | E::BadObjects { .. }
+            | E::Tampered { .. }
+            | E::TooMuch { .. }
             | E::Name(_)
             | E::InvalidArgument(_) => ErrorKind::User,
             E::OutputTooLarge { .. }
@@ -210,6 +229,12 @@ impl GitError {
             E::NoSuchRemoteRef { .. } => {
                 vec!["`git remote -v` and `git ls-remote` show what there is".into()]
             }
+            E::DetachedHead { .. } => vec!["put it on a branch: git switch --create NAME".into()],
+            E::OtherBranch { branch, .. } => vec![format!("inside: git switch {branch}")],
+            E::Rewritten { .. } => {
+                vec!["add commits on top of what was there; only an amend may be allowed".into()]
+            }
+            E::TooMuch { .. } => vec!["inside: git prune-packed, and no `git repack -a`".into()],
             E::Name(error) => vec![error.hint()],
             _ => Vec::new(),
         }

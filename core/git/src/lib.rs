@@ -22,6 +22,8 @@ mod model;
 mod name;
 mod oid;
 pub mod parse;
+#[cfg(unix)]
+mod private;
 mod process;
 mod queue;
 mod redact;
@@ -49,6 +51,8 @@ pub use model::{
 };
 pub use name::{MAX_NAME_BYTES, NameError, NameNote, ValidName, validate_name, validate_name_bytes};
 pub use oid::{InvalidOid, ObjectFormat, Oid};
+#[cfg(unix)]
+pub use private::{Fetched, ImportLimits, Imported, PrivateCommon, PrivateOptions, Share};
 pub use queue::RepoLock;
 pub use redact::redact_urls;
 pub use reflog::{HeadLog, HeadMove};

@@ -1,6 +1,7 @@
 //! One child process: bounded in time and output, ended together with its whole group.
 
 use std::io::{Read, Write};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,6 +28,15 @@ pub(crate) struct Finished {
     pub(crate) stderr: Vec<u8>,
 }
 
+/// What a child reads.
+#[derive(Debug, Clone, Default)]
+pub(crate) enum Input {
+    #[default]
+    Nothing,
+    Bytes(Vec<u8>),
+    File(PathBuf),
+}
+
 pub(crate) enum RunError {
     Spawn(std::io::Error),
     Timeout,
@@ -39,12 +49,12 @@ enum Event {
 }
 
 /// Runs the command in a process group of its own until it ends, its time is up or it prints too much.
-pub(crate) fn run(
-    mut command: Command,
-    stdin: Option<Vec<u8>>,
-    limits: &Limits,
-) -> Result<Finished, RunError> {
-    command.stdin(if stdin.is_some() { Stdio::piped() } else { Stdio::null() });
+pub(crate) fn run(mut command: Command, stdin: Input, limits: &Limits) -> Result<Finished, RunError> {
+    command.stdin(match &stdin {
+        Input::Nothing => Stdio::null(),
+        Input::Bytes(_) => Stdio::piped(),
+        Input::File(path) => std::fs::File::open(path).map_err(RunError::Spawn)?.into(),
+    });
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
@@ -60,7 +70,7 @@ pub(crate) fn run(
     if let Some(pipe) = child.stderr.take() {
         stderr.fill(pipe, STDERR_LIMIT, None, sender);
     }
-    if let (Some(mut pipe), Some(bytes)) = (child.stdin.take(), stdin) {
+    if let (Some(mut pipe), Input::Bytes(bytes)) = (child.stdin.take(), stdin) {
         // A child that ends early closes the pipe; its exit status tells more than the write error.
         thread::spawn(move || drop(pipe.write_all(&bytes)));
     }

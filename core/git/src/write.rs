@@ -69,7 +69,7 @@ impl RepoWriter {
     }
 
     /// [`RepoWriter::run`], with any other exit than 0 an error.
-    fn run_ok(&self, command: &GitCommand) -> Result<Vec<u8>> {
+    pub(crate) fn run_ok(&self, command: &GitCommand) -> Result<Vec<u8>> {
         match self.run(command)? {
             Outcome { code: Some(0), stdout, .. } => Ok(stdout),
             failed => Err(command.failure(&failed)),

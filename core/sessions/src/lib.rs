@@ -19,6 +19,8 @@ mod prompt;
 mod provider;
 mod rows;
 mod turn;
+#[cfg(unix)]
+pub mod workplace;
 
 pub use agent::{ToolRun, Toolbox, Toolkit, Workbench};
 pub use error::SessionError;

@@ -23,7 +23,7 @@ pub(crate) async fn examine(call: &Call) -> Vec<Part> {
         let hint = if provider.usable { String::new() } else { provider.why.clone() };
         parts.push(part(&format!("provider {}", provider.name), state, provider.why, &hint));
     }
-    parts.push(sandboxes().await);
+    parts.push(sandboxes(call).await);
     parts
 }
 
@@ -92,24 +92,35 @@ async fn artifacts(call: &Call) -> Part {
     }
 }
 
-async fn sandboxes() -> Part {
+/// Which mechanism confines agents, what that cannot do, and how the others are.
+async fn sandboxes(call: &Call) -> Part {
     let report = tokio::task::spawn_blocking(sandbox::probe).await;
     let Ok(report) = report else {
         return part("sandbox", PartState::Broken, "the probe ended unexpectedly", "");
     };
-    let mut words = Vec::new();
+    let wanted = call.daemon.config.get().text("sandbox.mechanism").to_owned();
     let real = || report.mechanisms.iter().filter(|m| m.mechanism != Mechanism::None);
-    for mechanism in real() {
-        match &mechanism.unavailable {
-            None => words.push(format!("{}: works", mechanism.mechanism)),
-            Some(why) => words.push(format!("{}: {why}", mechanism.mechanism)),
+    let used = real().find(|m| m.available() && (wanted == "auto" || wanted == m.mechanism.name()));
+    let mut words = Vec::new();
+    if let Some(used) = used {
+        words.push(format!("{} is used; it cannot {}", used.mechanism, used.cannot.join("; it cannot ")));
+    }
+    for other in real().filter(|m| used.is_none_or(|used| used.mechanism != m.mechanism)) {
+        match &other.unavailable {
+            None => words.push(format!("{} works", other.mechanism)),
+            Some(why) => words.push(format!("{}: {why}", other.mechanism)),
         }
     }
-    let usable = real().any(|m| m.unavailable.is_none());
-    let (state, hint) = if usable {
-        (PartState::Ok, "")
-    } else {
-        (PartState::Degraded, "install bubblewrap, or use a kernel with Landlock")
+    let (state, hint) = match used {
+        Some(_) => (PartState::Ok, ""),
+        None if wanted == "auto" => (
+            PartState::Degraded,
+            "install bubblewrap, or use a kernel with Landlock; until then an agent works only \
+                                   by an approval of its own that is recorded",
+        ),
+        None => {
+            (PartState::Degraded, "`sandbox.mechanism` asks for one that does not work here: set it to auto")
+        }
     };
-    part("sandbox", state, words.join("; "), hint)
+    part("sandbox", state, words.join(". "), hint)
 }

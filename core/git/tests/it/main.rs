@@ -4,6 +4,7 @@ mod changes;
 mod discovery;
 mod names;
 mod parsers;
+mod private;
 mod processes;
 mod reads;
 mod support;

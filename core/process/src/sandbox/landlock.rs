@@ -37,6 +37,7 @@ const MOST_RULES: usize = 65_536;
 pub(super) const CANNOT: &[&str] = &[
     "show a path elsewhere than it is (binds)",
     "let files be made directly in a folder that holds a hidden or read-only path",
+    "keep modes, times and attributes of files elsewhere from being changed",
     "hide the names of hidden files, or other processes in /proc",
     "provide /tmp and /dev/shm (HOME and TMPDIR name private folders instead)",
     "allow single unix sockets on kernels before Landlock version 9 (all are denied)",
@@ -129,7 +130,12 @@ pub(super) fn wrap(mut command: Command, policy: &SandboxPolicy) -> Result<Comma
         return Err(cannot("access to single unix sockets on this kernel"));
     }
     let scratch = tempfile::Builder::new().prefix("podium-sandbox-").tempdir().map_err(prepare)?;
+    let rules = rules::resolve(policy)?;
     for (variable, folder) in [("HOME", "home"), ("TMPDIR", "tmp")] {
+        let given = command.env.get(std::ffi::OsStr::new(variable));
+        if given.is_some_and(|given| is_writable(&rules, Path::new(given))) {
+            continue;
+        }
         let folder = scratch.path().join(folder);
         fs::create_dir(&folder).map_err(prepare)?;
         command = command.env(variable, folder);
@@ -139,6 +145,12 @@ pub(super) fn wrap(mut command: Command, policy: &SandboxPolicy) -> Result<Comma
     let landlock = Some(Restriction { ruleset, filter });
     command.confinement = Confinement { landlock, scratch: Some(scratch) };
     Ok(command)
+}
+
+fn is_writable(rules: &[Rule], path: &Path) -> bool {
+    let real = path.canonicalize().ok();
+    let rule = real.as_deref().and_then(|path| rules::deciding(rules, path));
+    rule.is_some_and(|rule| rule.access == Access::ReadWrite)
 }
 
 fn cannot(what: &str) -> SandboxError {

@@ -144,6 +144,22 @@ async fn home_and_temporary_files_are_private() {
     }
 }
 
+#[tokio::test]
+async fn a_home_that_the_policy_grants_is_kept_from_one_child_to_the_next() {
+    for mechanism in mechanisms() {
+        let place = Place::new();
+        fs::create_dir(place.path("own")).unwrap();
+        let mut policy = place.policy();
+        policy.read_write.push(place.path("own"));
+        for (script, told) in [("cd && echo x >mine && mktemp -u", "own"), ("cat ~/mine", "x")] {
+            let command = sh(script).cwd(place.path("tree")).env("HOME", place.path("own"));
+            let command = command.env("TMPDIR", place.path("own"));
+            let output = wrap(command, &policy, mechanism).unwrap().output(&never()).await.unwrap();
+            assert!(output.stdout.text().contains(told), "{mechanism}: {}", text(&output));
+        }
+    }
+}
+
 const CONNECT: &str = r#"
 import socket, sys
 kind, target = sys.argv[1:]

@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod anthropic;
+#[cfg(target_os = "linux")]
+mod confinement;
 mod inbox;
 mod lifecycle;
 mod model;
