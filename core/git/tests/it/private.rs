@@ -235,6 +235,63 @@ fn what_is_half_done_when_a_process_dies_is_finished_by_the_next_import() {
     assert!(desk.is_clean(), "{}", desk.outside(&["status", "--short"]));
 }
 
+/// Folder of the session, worktree: what the process to be killed works on.
+const KILLED: &str = "PODIUM_TEST_KILLED_IMPORT";
+const KILLS: u64 = 40;
+
+/// The process that the next test starts and kills; by itself it has nothing to do.
+#[test]
+fn an_import_runs_as_a_process_of_its_own() {
+    let Ok(places) = std::env::var(KILLED) else { return };
+    let (folder, tree) = places.split_once('\n').unwrap();
+    let lab = Lab::new();
+    let repo = lab.open(Path::new(tree));
+    let at = repo.here().unwrap().clone();
+    let private = open(&repo, &at, Path::new(folder)).unwrap();
+    private.import(&writer(&repo), false, &ImportLimits::default()).unwrap();
+}
+
+#[test]
+fn an_import_killed_at_any_moment_is_finished_by_the_next_one() {
+    let lab = Lab::new();
+    let desk = Desk::linked(&lab, "kills", &[]);
+    let (mut before, mut whole, mut cut) = (0, 0, 0);
+    for round in 0..KILLS {
+        let old = desk.branch();
+        let new = desk.commit(&format!("file{round}"), &round.to_string());
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "private::an_import_runs_as_a_process_of_its_own"])
+            .env(KILLED, format!("{}\n{}", desk.folder.display(), desk.at.path.display()))
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        // Over the whole time that an import takes, and a little longer.
+        std::thread::sleep(std::time::Duration::from_millis(round * 4));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        match desk.branch() {
+            now if now == old => before += 1,
+            now => {
+                assert_eq!(now, new);
+                if desk.private.is_ahead().unwrap() { cut += 1 } else { whole += 1 }
+            }
+        }
+        // Its git may still be at work; what that does is not undone.
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+        while let Err(error) = desk.import() {
+            assert!(std::time::Instant::now() < deadline, "{error}");
+        }
+        assert_eq!(desk.branch(), new);
+        assert!(!desk.private.is_ahead().unwrap());
+        assert!(desk.is_clean(), "{}", desk.outside(&["status", "--short"]));
+        desk.outside(&["fsck", "--strict", "--no-dangling"]);
+    }
+    eprintln!("killed before the branch moved: {before}, behind it: {cut}, behind all: {whole}");
+    assert!(before > 0, "no kill came early");
+    let lost = desk.outside(&["rev-list", "--count", "work"]);
+    assert_eq!(lost, (KILLS + 1).to_string());
+}
+
 #[test]
 fn an_index_that_another_git_holds_follows_later() {
     let lab = Lab::new();

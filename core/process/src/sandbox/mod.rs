@@ -15,6 +15,7 @@ mod landlock;
 use std::{fmt, io, path::PathBuf};
 
 pub use report::{MechanismReport, SandboxReport, probe};
+pub use rules::SYSTEM;
 
 use crate::{Command, Limits};
 

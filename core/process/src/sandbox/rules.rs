@@ -8,7 +8,7 @@ use std::{
 use super::{SandboxError, SandboxPolicy};
 
 /// Folders every program needs; those that do not exist are skipped.
-pub(super) const SYSTEM: &[&str] = &[
+pub const SYSTEM: &[&str] = &[
     "/usr",
     "/bin",
     "/sbin",

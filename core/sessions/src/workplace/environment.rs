@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use podium_process::sandbox::Mechanism;
+use podium_process::sandbox::{Mechanism, SYSTEM};
 
 use super::{Opening, Workplace, policy};
 
@@ -29,7 +29,7 @@ pub(super) fn of(workplace: &Workplace) -> Vec<(OsString, OsString)> {
     let opening = &workplace.opening;
     let mut all: Vec<(OsString, OsString)> = Vec::new();
     let mut set = |key: &str, value: &OsStr| all.push((key.into(), value.to_owned()));
-    set("PATH", OsStr::new(USUAL_PATH));
+    set("PATH", &path(opening));
     for key in TAKEN {
         if let Some(value) = opening.env.get(*key) {
             set(key, OsStr::new(value));
@@ -70,6 +70,20 @@ pub(super) fn of(workplace: &Workplace) -> Vec<(OsString, OsString)> {
         set("GIT_WORK_TREE", opening.at.path.as_os_str());
     }
     all
+}
+
+/// The caller's folders of programs, as far as they are shown. Where a hidden one still can be named, a shell that finds a
+/// program there stops looking, and fails.
+fn path(opening: &Opening) -> OsString {
+    let shown = |folder: &PathBuf| {
+        let real = folder.canonicalize().unwrap_or_else(|_| folder.clone());
+        let system = SYSTEM.iter().any(|system| real.starts_with(system));
+        let read = opening.confine.read.iter().any(|read| folder.starts_with(read) || real.starts_with(read));
+        system || read || real.starts_with(&opening.at.path)
+    };
+    let given = opening.env.get("PATH").map_or(USUAL_PATH, String::as_str);
+    let folders = std::env::split_paths(given).filter(|folder| folder.is_absolute()).filter(shown);
+    std::env::join_paths(folders).ok().filter(|path| !path.is_empty()).unwrap_or_else(|| USUAL_PATH.into())
 }
 
 /// An address for an agent's commits that is nobody's.

@@ -246,6 +246,9 @@ async fn a_commit_from_inside_a_linked_worktree_comes_over_and_nothing_else_is_r
         assert_eq!(place.branch("work"), done.new);
         assert_eq!(place.git(&["show", "work:dir/new"]), "new");
 
+        // What the attempts are made with is there.
+        let output = inside(&workplace, "python3 -Ic 'import socket'").await;
+        assert!(output.success(), "{mechanism}: {}", text(&output));
         let output = inside(&workplace, &attempts(&place, port)).await;
         assert_eq!(output.stdout.text(), "", "{mechanism}: {}", text(&output));
         assert!(output.success(), "{mechanism}: {}", text(&output));
@@ -263,8 +266,9 @@ async fn a_commit_from_inside_a_linked_worktree_comes_over_and_nothing_else_is_r
         assert!(!place.at.path.join("dir/hook-ran").exists(), "{mechanism}: a planted hook ran outside");
         assert!(!place.at.path.join("dir/fsmonitor-ran").exists(), "{mechanism}");
         assert_eq!(fs::read_to_string(place.home.join(".gitconfig")).unwrap().lines().count(), 3);
+        // Both can be reached where nothing confines, so the refusals above mean something.
+        std::os::unix::net::UnixStream::connect(place.home.join(".podium/run/daemon.sock")).unwrap();
     }
-    // The port can be reached where nothing confines, so the refusal above means something.
     std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
 }
 
