@@ -9,8 +9,7 @@ use podium_process::sandbox::{Mechanism, SYSTEM};
 use super::{Opening, Workplace, policy};
 
 /// Taken from the caller.
-const TAKEN: &[&str] =
-    &["PATH", "LANG", "LC_ALL", "LC_CTYPE", "LC_MESSAGES", "TZ", "USER", "LOGNAME", "SHELL"];
+const TAKEN: &[&str] = &["LANG", "LC_ALL", "LC_CTYPE", "LC_MESSAGES", "TZ", "USER", "LOGNAME", "SHELL"];
 /// Folders of toolchains, below the user's home, that are found by a variable where the home is another one.
 const TOOLCHAINS: &[(&str, &str)] = &[
     ("RUSTUP_HOME", ".rustup"),
