@@ -272,7 +272,7 @@ fn an_import_killed_at_any_moment_is_finished_by_the_next_one() {
         let old = desk.branch();
         let new = desk.commit(&format!("file{round}"), &round.to_string());
         let mut child = start();
-        // Over the whole time that an import takes, and a little longer.
+        // Over the whole time that an import takes, and a little longer. tidy-allow(sleep): a moment to kill at
         std::thread::sleep(whole_time * round * 5 / (KILLS * 4));
         child.kill().unwrap();
         child.wait().unwrap();

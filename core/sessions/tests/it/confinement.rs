@@ -203,7 +203,7 @@ fn attempts(place: &Place, port: u16) -> String {
         try 'copy a secret file' bash -c 'cp .env dir/copy && test -s dir/copy'
         try 'reach the main socket' python3 -Ic 'import socket; socket.socket(socket.AF_UNIX).connect("{home}/.podium/run/daemon.sock")'
         try 'reach a port' python3 -Ic 'import socket; socket.create_connection(("127.0.0.1", {port}), timeout=5)'
-        try 'write the .git file' bash -c 'echo gitdir: /tmp/evil >.git'
+        try 'write the .git file' bash -c 'echo gitdir: {home}/evil >.git'
         try 'replace the .git file' bash -c 'mv .git moved && mkdir .git'
         try 'remove the .git file' rm -f .git
         rm -rf {common}/objects/pack {common}/objects/?? {common}/refs
@@ -238,7 +238,7 @@ async fn a_commit_from_inside_a_linked_worktree_comes_over_and_nothing_else_is_r
         assert_eq!(place.branch("work"), before, "{mechanism}: nothing moves before the import");
 
         let plant = "git update-ref refs/heads/main HEAD && git update-ref refs/heads/sibling HEAD
-            git tag planted; git config core.fsmonitor 'touch ran'; git config core.hooksPath /tmp/evil; true";
+            git tag planted; git config core.fsmonitor 'touch ran'; git config core.hooksPath evil; true";
         let output = inside(&workplace, plant).await;
         assert!(output.success(), "{mechanism}: {}", text(&output));
         let done = workplace.import().await.unwrap().unwrap();
