@@ -2,6 +2,7 @@
 
 mod branches;
 mod merges;
+mod resume;
 mod settings;
 mod spares;
 mod submodules;

@@ -236,6 +236,8 @@ pub enum FindingKind {
     DeadOwner,
     LeftIntent,
     DiskUse,
+    LostGuard,
+    VisibleLink,
 }
 
 /// Disk that a repository's worktrees use.

@@ -30,11 +30,31 @@ pub(crate) enum Error {
     Unfinished,
 }
 
+/// Free bytes below which a disk counts as full: what failed was larger.
+const FULL: u64 = 256 * 1024;
+
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
     pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
         Self::Io { action, path: path.to_owned(), source }
+    }
+
+    /// Says so where git or the disk failed and there is no room left: git's own words are about single files.
+    pub(crate) fn or_full_disk(self, folder: &Path) -> Self {
+        let of_disk =
+            matches!(self, Self::Io { .. } | Self::Git(GitError::Failed { .. } | GitError::Io { .. }));
+        match crate::spares::free_disk(folder) {
+            Some(free) if of_disk && free < FULL => {
+                let told: String = chain(&self).chars().take(300).collect();
+                let text = format!("no space is left on the disk of {}: {told}", folder.display());
+                let error = WireError::unavailable(text).hint("`imi du` shows what takes it");
+                error
+                    .hint("`imi prune` drops what is merged; what was removed goes for good after a while")
+                    .into()
+            }
+            _ => self,
+        }
     }
 }
 

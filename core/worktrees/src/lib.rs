@@ -29,6 +29,7 @@ mod removal;
 mod repos;
 mod review;
 mod rows;
+mod running;
 mod seen;
 mod select;
 mod service;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use podium_git::{Oid, Repo, Worktree};
-use podium_protocol::WireError;
 use podium_store::rusqlite::OptionalExtension;
 use podium_store::{Durability, Tx};
 
@@ -13,10 +12,10 @@ use crate::claim::{is_foreign, lock_reason};
 use crate::create::Creation;
 use crate::error::{Result, blocking};
 use crate::layout::Plan;
-use crate::paths;
 use crate::reconcile;
 use crate::removal::{Removal, delete_branch, move_to_trash, trash};
 use crate::rows::{RepoRow, WorktreeRow};
+use crate::running::refuse_running;
 use crate::service::{RepoHandle, Worktrees};
 use crate::settings::Caller;
 
@@ -24,8 +23,6 @@ use crate::settings::Caller;
 const DAY: i64 = 86_400_000;
 /// Beginning of the names of folders in the trash.
 const HALF_MADE: &str = "half-made-";
-/// Longest wait for a git that the last daemon left behind.
-const OUTLIVING: Duration = Duration::from_secs(20);
 
 impl Worktrees {
     /// To be called once, before any request. What fails is logged and tried again at the next start.
@@ -299,40 +296,6 @@ fn purge_half_made(repo: &RepoRow, keep: Duration) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// A git that outlived its daemon may still be filling the tree, and cleans up after itself if it fails.
-pub(crate) fn refuse_running(path: &Path) -> Result<()> {
-    if wait_for_running(path, OUTLIVING) {
-        return Ok(());
-    }
-    let text = format!("git is still making {}", path.display());
-    Err(WireError::busy(text).hint("try again in a moment").into())
-}
-
-/// Waits for a git that is at work in this tree; `false` when it does not end in time.
-pub(crate) fn wait_for_running(path: &Path, patience: Duration) -> bool {
-    let deadline = std::time::Instant::now() + patience;
-    while is_being_filled(path) {
-        if std::time::Instant::now() > deadline {
-            return false;
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    true
-}
-
-/// Whether a git adds this worktree or writes its files, by the command lines and folders of all processes. Where there
-/// is no `/proc`, nothing is found.
-fn is_being_filled(path: &Path) -> bool {
-    let Ok(processes) = Path::new("/proc").read_dir() else { return false };
-    let adding = [b"worktree".to_vec(), b"add".to_vec(), paths::to_bytes(path)];
-    processes.flatten().any(|process| {
-        let line = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
-        let has = |word: &[u8]| line.split(|byte| *byte == 0).any(|arg| arg == word);
-        let here = || std::fs::read_link(process.path().join("cwd")).is_ok_and(|cwd| cwd == path);
-        adding.iter().all(|word| has(word)) || (has(b"reset") && has(b"--hard") && here())
-    })
 }
 
 /// The whole worktree that a killed creation left; of a half-made one, everything goes to the trash and the branch

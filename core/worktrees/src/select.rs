@@ -162,6 +162,10 @@ impl Worktrees {
         f: impl FnOnce(&podium_git::Repo) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (this, handle, caller) = (self.clone(), handle.clone(), caller.clone());
-        blocking(move || f(&handle.repo.with_git(&this.git(Some(&caller))?)?)).await
+        blocking(move || {
+            let repo = handle.repo.with_git(&this.git(Some(&caller))?)?;
+            f(&repo).map_err(|error| error.or_full_disk(&handle.row.common_dir))
+        })
+        .await
     }
 }

@@ -422,7 +422,7 @@ export interface Finding {
   what: FindingKind;
 }
 
-export type FindingKind = "missing_folder" | "moved_folder" | "orphaned_admin" | "wrong_lock" | "stale_lock_file" | "dead_owner" | "left_intent" | "disk_use";
+export type FindingKind = "missing_folder" | "moved_folder" | "orphaned_admin" | "wrong_lock" | "stale_lock_file" | "dead_owner" | "left_intent" | "disk_use" | "lost_guard" | "visible_link";
 
 export type GuardAction = "status" | "install" | "remove";
 

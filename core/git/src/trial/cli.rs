@@ -1,5 +1,5 @@
-//! Trial merges with the command line, for repositories that libgit2 does not read: a copy of the index, and object
-//! folders that borrow from the repository and go away with their owner.
+//! Trial merges with the command line, for repositories that libgit2 does not read and merges that it does not know: a
+//! copy of the index, and object folders that borrow from the repository and go away with their owner.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use super::conflicts::{Entry, Group, described};
-use super::{Changed, Changes, Conflict, ConflictKind, Kept, Leaf, Work};
+use super::{Changed, Changes, Conflict, ConflictKind, Kept, Leaf, Work, tree};
 use crate::bytes::{path_bytes, path_from_bytes};
 use crate::command::GitCommand;
 use crate::error::{GitError, Result};
@@ -32,8 +32,10 @@ fn scratch(repo: &Repo, borrowed: &[&Work]) -> Result<TempDir> {
     let mut lend = |objects: &Path| list.write_all(&[path_bytes(objects), b"\n"].concat()).map_err(wrong);
     lend(&repo.common_dir().join("objects"))?;
     for work in borrowed {
-        if let Kept::Folder(folder) = &work.kept {
-            lend(&folder.path().join("objects"))?;
+        match &work.kept {
+            Kept::Folder(folder) => lend(&folder.path().join("objects"))?,
+            Kept::Memory(objects) => tree::spill(objects, folder.path())?,
+            Kept::Nowhere => {}
         }
     }
     Ok(folder)
@@ -228,6 +230,8 @@ impl Told {
         self.messages.iter().filter(|(_, paths)| paths.contains(path)).find_map(|(kind, _)| {
             match kind.strip_prefix("CONFLICT (")? {
                 rest if rest.starts_with("rename/") => Some(ConflictKind::Rename),
+                // Added to a folder that the other side renamed.
+                rest if rest.starts_with("file location") => Some(ConflictKind::Rename),
                 rest if rest.starts_with("distinct ") => Some(ConflictKind::Mode),
                 _ => None,
             }

@@ -10,7 +10,7 @@ mod memory;
 mod ranges;
 mod tree;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -122,21 +122,22 @@ impl Repo {
     pub fn trial(&self) -> Result<Trial> {
         let merger = match self.backend() {
             Backend::Libgit2 => Merger::Memory(Box::new(MemoryMerger::open(self)?)),
-            Backend::CommandLine => Merger::CommandLine(self.clone()),
+            Backend::CommandLine => Merger::CommandLine,
         };
-        Ok(Trial { merger, changes: HashMap::new() })
+        Ok(Trial { repo: self.clone(), merger, changes: HashMap::new() })
     }
 }
 
 /// A place to try merges in, for one thread.
 pub struct Trial {
+    repo: Repo,
     merger: Merger,
     changes: HashMap<(Option<Oid>, Oid), Arc<Changes>>,
 }
 
 enum Merger {
     Memory(Box<MemoryMerger>),
-    CommandLine(Repo),
+    CommandLine,
 }
 
 impl Trial {
@@ -150,12 +151,20 @@ impl Trial {
             return Ok(Vec::new());
         }
         let (mine, other) = (self.changes(base, ours)?, self.changes(base, theirs)?);
-        if mine.fits(&other) {
+        let follows = mine.may_follow(&other) || other.may_follow(&mine);
+        if mine.fits(&other) && !follows {
             return Ok(Vec::new());
         }
+        let by_git = |repo: &Repo| cli::merge(repo, base, (ours, &mine), (theirs, &other));
         let mut found = match &mut self.merger {
+            // Libgit2 knows no renamed folders. What it does know is better than nothing where git cannot say either:
+            // an object that is too large to keep.
+            Merger::Memory(merger) if follows => match by_git(&self.repo) {
+                Ok(found) => found,
+                Err(_) => merger.merge(&mine, &other)?,
+            },
             Merger::Memory(merger) => merger.merge(&mine, &other)?,
-            Merger::CommandLine(repo) => cli::merge(repo, base, (ours, &mine), (theirs, &other))?,
+            Merger::CommandLine => by_git(&self.repo)?,
         };
         found.sort_by(|a, b| (&a.ours, &a.theirs).cmp(&(&b.ours, &b.theirs)));
         found.dedup();
@@ -177,7 +186,7 @@ impl Trial {
         }
         let found = Arc::new(match &mut self.merger {
             Merger::Memory(merger) => merger.changes(base, work)?,
-            Merger::CommandLine(repo) => cli::changes(repo, base, work)?,
+            Merger::CommandLine => cli::changes(&self.repo, base, work)?,
         });
         self.changes.insert(key, found.clone());
         Ok(found)
@@ -218,6 +227,29 @@ impl Changes {
         apart && !self.is_below(other) && !other.is_below(self)
     }
 
+    /// Whether a file that this side added may have to follow a folder that the other side renamed: one that lost files,
+    /// holds no new one, and may live on elsewhere.
+    fn may_follow(&self, other: &Self) -> bool {
+        if !other.adds() {
+            return false;
+        }
+        let added = self.0.iter().filter(|(_, changed)| changed.old.is_none()).map(|(path, _)| path);
+        let folders: BTreeSet<&[u8]> = added.flat_map(|path| folders_of(path)).collect();
+        folders.into_iter().any(|folder| other.may_have_moved(folder))
+    }
+
+    fn may_have_moved(&self, folder: &[u8]) -> bool {
+        let mut lost = false;
+        let range = (Bound::Excluded(folder), Bound::Unbounded);
+        for (_, changed) in self.0.range::<[u8], _>(range).take_while(|(path, _)| path.starts_with(folder)) {
+            if changed.new.is_some() {
+                return false;
+            }
+            lost = true;
+        }
+        lost
+    }
+
     fn adds(&self) -> bool {
         self.0.values().any(|changed| changed.old.is_none())
     }
@@ -234,4 +266,9 @@ impl Changes {
                 .any(|(_, changed)| changed.new.is_some())
         })
     }
+}
+
+/// The folders above a path, each with its slash.
+fn folders_of(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| &path[..=at])
 }

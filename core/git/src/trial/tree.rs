@@ -1,8 +1,11 @@
 //! Trees made from a tree and a few changed paths, in memory.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
-use git2::{ObjectType, Odb, Oid as RawOid, Repository};
+use git2::{ObjectType, Odb, Oid as RawOid, Repository, RepositoryInitOptions};
+
+use crate::error::GitError;
 
 /// An object that no repository has.
 #[derive(Debug, Clone)]
@@ -94,6 +97,18 @@ pub(super) fn keep(database: &Odb<'_>, kind: ObjectType, bytes: &[u8]) -> Result
         database.write(kind, bytes)?;
     }
     Ok(id)
+}
+
+/// Writes objects into the folder `objects` of a scratch place, for a git process to read.
+pub(super) fn spill(objects: &[Object], place: &Path) -> Result<(), GitError> {
+    let write = || {
+        let mut options = RepositoryInitOptions::new();
+        options.bare(true).mkdir(false).external_template(false);
+        let repo = Repository::init_opts(place, &options)?;
+        let database = repo.odb()?;
+        objects.iter().try_for_each(|object| keep(&database, object.kind, &object.bytes).map(drop))
+    };
+    write().map_err(|source| GitError::Libgit2 { path: place.to_owned(), source })
 }
 
 fn read(repo: &Repository, tree: Option<RawOid>) -> Result<BTreeMap<Vec<u8>, RawLeaf>, git2::Error> {

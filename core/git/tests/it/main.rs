@@ -3,6 +3,7 @@
 mod changes;
 mod discovery;
 mod names;
+mod oracle;
 mod parsers;
 mod private;
 mod processes;

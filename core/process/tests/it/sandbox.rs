@@ -358,3 +358,34 @@ async fn a_confined_child_dies_when_it_is_dropped() {
         }
     }
 }
+
+/// What agents need most: the git folder of a linked worktree lies outside of its tree.
+#[tokio::test]
+async fn a_commit_in_a_linked_worktree_works_and_reaches_nothing_beside_it() {
+    for mechanism in mechanisms() {
+        let place = Place::new();
+        let main = place.path("sibling");
+        let git = async |script: &str| {
+            let output = sh(script).cwd(&main).output(&never()).await.unwrap();
+            assert!(output.exit.success(), "{script}: {}", text(&output));
+            output.stdout.text().trim().to_owned()
+        };
+        git("git init -q -b main && git config user.name Ada && git config user.email ada@example.org").await;
+        git("git add -A && git commit -qm first && git worktree add -q -b feat ../linked").await;
+        let policy = SandboxPolicy {
+            read_write: vec![place.path("linked"), main.join(".git")],
+            read_only: vec![main.clone()],
+            ..SandboxPolicy::default()
+        };
+        let script = "echo inside >new && git add -A && git commit -qm inside && git status --porcelain
+            echo outside >../sibling/file; echo outside >../readable/file; true";
+        let command = sh(script).cwd(place.path("linked")).timeout(Duration::from_secs(30));
+        let output = wrap(command, &policy, mechanism).unwrap().output(&never()).await.unwrap();
+        assert_eq!(git("git log --format=%s feat").await, "inside\nfirst", "{mechanism}: {}", text(&output));
+        assert_eq!(git("git show feat:new").await, "inside", "{mechanism}");
+        git("git fsck --strict").await;
+        for beside in ["sibling/file", "readable/file"] {
+            assert_eq!(fs::read_to_string(place.path(beside)).unwrap(), beside, "{mechanism}");
+        }
+    }
+}

@@ -187,22 +187,34 @@ impl Worktrees {
             if !self.guard_wanted(&handle).await? {
                 continue;
             }
-            let (id, asked) = (repo.id.clone(), handle.clone());
-            let rows: Result<Vec<WorktreeRow>> =
-                self.inner.store.read(move |conn| Ok(WorktreeRow::of_repo(conn, &id)?)).await;
-            let claimed: Vec<_> =
-                rows?.into_iter().filter(|row| !row.is_main && row.claim.is_some()).collect();
-            let states = blocking(move || {
-                claimed
-                    .into_iter()
-                    .map(|row| Ok((tell(&asked, &row)?.state, row.name)))
-                    .collect::<Result<Vec<_>>>()
-            });
-            for (state, name) in states.await? {
-                if state == GuardState::Installed { guarded += 1 } else { lost.push(name) }
+            for (row, state) in self.guard_states(&handle).await? {
+                if state == GuardState::Installed { guarded += 1 } else { lost.push(row.name) }
             }
         }
         Ok((guarded, lost))
+    }
+
+    /// Claimed worktrees in which commits are to be guarded and are not.
+    pub(crate) async fn lost_guards(&self, handle: &Arc<RepoHandle>) -> Result<Vec<WorktreeRow>> {
+        if !self.guard_wanted(handle).await? {
+            return Ok(Vec::new());
+        }
+        let mut states = self.guard_states(handle).await?;
+        states.retain(|(row, state)| *state != GuardState::Installed && row.path.is_dir());
+        Ok(states.into_iter().map(|(row, _)| row).collect())
+    }
+
+    /// How the guard of each claimed worktree is.
+    async fn guard_states(&self, handle: &Arc<RepoHandle>) -> Result<Vec<(WorktreeRow, GuardState)>> {
+        let (id, asked) = (handle.row.id.clone(), handle.clone());
+        let rows: Result<Vec<WorktreeRow>> =
+            self.inner.store.read(move |conn| Ok(WorktreeRow::of_repo(conn, &id)?)).await;
+        let claimed: Vec<_> = rows?.into_iter().filter(|row| !row.is_main && row.claim.is_some()).collect();
+        let tell = move |row: WorktreeRow| {
+            let state = tell(&asked, &row)?.state;
+            Ok((row, state))
+        };
+        blocking(move || claimed.into_iter().map(tell).collect()).await
     }
 }
 

@@ -168,7 +168,7 @@ impl Worktrees {
         self.with_repo(handle, caller, work).await
     }
 
-    async fn finish_merge(&self, handle: &Arc<RepoHandle>, merge: &Merge) -> Result<()> {
+    pub(super) async fn finish_merge(&self, handle: &Arc<RepoHandle>, merge: &Merge) -> Result<()> {
         let task = merge.clone();
         let write = move |tx: &Tx<'_>| -> Result<()> {
             if !task.advance(tx, "intent", "merged")? {
@@ -227,49 +227,5 @@ impl Worktrees {
                 false
             }
         }
-    }
-
-    /// Ends merges that no task of this process works on.
-    pub(crate) async fn settle_merges(&self, handle: &Arc<RepoHandle>) {
-        for state in ["intent", "undoing"] {
-            let repo = handle.row.id.clone();
-            let left: Result<Vec<Merge>> =
-                self.inner.store.read(move |conn| Ok(Merge::in_state(conn, &repo, state)?)).await;
-            for merge in left.unwrap_or_default().into_iter().filter(|merge| !self.is_busy(&merge.id)) {
-                let name = merge.name.clone();
-                let settled = match state {
-                    "intent" => self.settle_merge(handle, merge).await,
-                    _ => self.unmerge(handle, merge, None).await.map(drop),
-                };
-                if let Err(error) = settled {
-                    tracing::error!(%error, worktree = name, "a half-done merge stays half done");
-                }
-            }
-        }
-    }
-
-    /// Finishes a merge that trunk shows; takes back one that it does not show.
-    async fn settle_merge(&self, handle: &Arc<RepoHandle>, merge: Merge) -> Result<()> {
-        let (task, patience) = (merge.clone(), handle.patience());
-        let look = move |repo: &Repo| {
-            let (old, new) = task.ends().ok_or(Error::Unfinished)?;
-            let writer = repo.write(patience)?;
-            let Some(tip) = repo.branch(&task.trunk)? else { return Ok(false) };
-            if repo.ahead_behind(&new, &tip)?.ahead == 0 {
-                return Ok(true);
-            }
-            // Git may have been killed between the files and the reference: the index then has the new tree.
-            if let (true, Some(at)) = (tip == old, check::trunk_checkout(repo, &task.trunk)?)
-                && check::refuse_dirty(repo, &at, "trunk").is_err()
-            {
-                return Ok(writer.fast_forward(&at, &new).is_ok());
-            }
-            Ok(false)
-        };
-        if self.with_repo(handle, &Caller::default(), look).await? {
-            return self.finish_merge(handle, &merge).await;
-        }
-        let write = move |tx: &Tx<'_>| -> Result<()> { Ok(merge.delete(tx)?) };
-        self.inner.store.write(Durability::Power, write).await
     }
 }

@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
-use podium_git::{Oid, Repo};
+use podium_git::{Oid, Repo, RepoWriter};
 use podium_protocol::WireError;
 use podium_store::{Durability, NewEvent, Tx};
 use serde_json::json;
 
 use super::check;
 use super::record::Merge;
+use super::settle::drop_left_locks;
 use crate::error::{Error, Result};
 use crate::removal::{Removal, Step};
+use crate::running;
 use crate::seen::What;
 use crate::service::{RepoHandle, Worktrees, after};
 use crate::settings::Caller;
@@ -57,19 +59,12 @@ impl Worktrees {
         let nobody = Caller::default();
         let by = caller.map(|caller| caller.name().to_owned());
         let (task, patience) = (merge.clone(), handle.patience());
-        let back = move |repo: &Repo| {
-            let (old, new) = task.ends().ok_or(Error::Unfinished)?;
-            let tip = repo.branch(&task.trunk)?;
-            if tip.as_ref() == Some(&old) {
-                return Ok(());
-            }
-            refuse_moved(&task, tip.as_ref())?;
-            let writer = repo.write(patience)?;
-            match check::trunk_checkout(repo, &task.trunk)? {
-                Some(at) => Ok(writer.reset_keeping(&at, &old)?),
-                None => Ok(writer.update_ref(&task.refname(), Some(&old), Some(&new))?),
-            }
-        };
+        let recovering = caller.is_none();
+        if recovering {
+            // It may still move trunk, whatever is said of it now.
+            self.with_repo(handle, &nobody, running::refuse_moving).await?;
+        }
+        let back = move |repo: &Repo| move_back(&task, repo, &repo.write(patience)?, recovering);
         if let Err(error) = self.with_repo(handle, caller.unwrap_or(&nobody), back).await {
             // Trunk is where it was: the merge stands, and can be undone later.
             let task = merge.clone();
@@ -101,6 +96,36 @@ impl Worktrees {
         self.announce(&handle.row.id, What::Trunk);
         Ok(())
     }
+}
+
+/// Moves trunk back. `again` goes on where a killed git stopped.
+fn move_back(merge: &Merge, repo: &Repo, writer: &RepoWriter, again: bool) -> Result<()> {
+    let (old, new) = merge.ends().ok_or(Error::Unfinished)?;
+    let checkout = check::trunk_checkout(repo, &merge.trunk)?;
+    if again {
+        drop_left_locks(writer, merge, checkout.as_ref())?;
+    }
+    let tip = repo.branch(&merge.trunk)?;
+    if tip.as_ref() == Some(&old) {
+        return Ok(());
+    }
+    refuse_moved(merge, tip.as_ref())?;
+    let Some(at) = checkout else {
+        return Ok(writer.update_ref(&merge.refname(), Some(&old), Some(&new))?);
+    };
+    if again && check::refuse_dirty(repo, &at, "trunk").is_err() && writer.finish_move(&at, &new, &old)? {
+        return Ok(());
+    }
+    writer.reset_keeping(&at, &old).map_err(|error| {
+        // Not refused but killed: the files go back to the merge, which stands.
+        let restored = drop_left_locks(writer, merge, Some(&at)).and_then(|()| {
+            Ok(check::refuse_dirty(repo, &at, "trunk").is_ok() || writer.finish_move(&at, &old, &new)?)
+        });
+        if !matches!(restored, Ok(true)) {
+            tracing::warn!(path = %at.path.display(), "trunk's files are left as they are");
+        }
+        error.into()
+    })
 }
 
 fn refuse_moved(merge: &Merge, tip: Option<&Oid>) -> Result<()> {

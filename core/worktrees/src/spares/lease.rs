@@ -197,11 +197,12 @@ fn make_way(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Finished where HEAD is on the branch already; else everything goes back to where it was.
+/// Finished where HEAD is on the branch already; else everything goes back to where it was, without a write where that
+/// is possible: the disk may be full.
 fn left_of_lease(handle: &RepoHandle, creation: &Creation, spare: &SpareRow) -> Result<Option<Worktree>> {
     let (plan, repo) = (&creation.plan, &handle.repo);
     let writer = repo.write(handle.patience())?;
-    crate::recover::refuse_running(&plan.path)?;
+    crate::running::refuse_running(&plan.path)?;
     if !links_to(&plan.path, &spare.admin_dir) {
         // It was not renamed yet; what may lie at the path is somebody else's.
         return Ok(None);
@@ -219,8 +220,9 @@ fn left_of_lease(handle: &RepoHandle, creation: &Creation, spare: &SpareRow) -> 
         // Made a moment ago, and at no worktree; nobody has committed to it if it still is where it was made.
         let _ = writer.delete_branch(&plan.branch, &at);
     }
-    writer.link_worktree(&location)?;
     writer.rename_tree(&location, &spare.path)?;
-    writer.link_worktree(&spare.location())?;
+    if peek.path != spare.path {
+        writer.link_worktree(&spare.location())?;
+    }
     Ok(None)
 }

@@ -12,6 +12,7 @@ mod rows;
 use std::path::{Path, PathBuf};
 
 pub(crate) use lease::Leased;
+pub(crate) use pool::free_disk;
 pub(crate) use rows::SpareRow;
 
 use crate::layout;

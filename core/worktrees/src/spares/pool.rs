@@ -250,7 +250,7 @@ fn has_room(handle: &RepoHandle, tip: &Oid, have: usize) -> bool {
 }
 
 /// Free bytes where this folder is, or will be.
-fn free_disk(folder: &Path) -> Option<u64> {
+pub(crate) fn free_disk(folder: &Path) -> Option<u64> {
     let there = folder.ancestors().find(|part| part.exists())?;
     let stat = rustix::fs::statvfs(there).ok()?;
     Some(stat.f_bavail.saturating_mul(stat.f_frsize))

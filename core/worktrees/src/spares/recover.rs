@@ -9,8 +9,8 @@ use podium_store::{Durability, Tx};
 use super::pool::{GONE, OUTLIVING, is_sound};
 use super::{SpareRow, folder, is_spare};
 use crate::error::{Result, blocking};
-use crate::recover::wait_for_running;
 use crate::removal::trash;
+use crate::running::wait_for_running;
 use crate::service::{RepoHandle, Worktrees, new_id};
 
 /// What is to become of a row.

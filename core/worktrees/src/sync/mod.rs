@@ -15,5 +15,6 @@ mod rows;
 mod run;
 mod sources;
 
+pub(crate) use rows::LinkRow;
 pub use run::SyncWatch;
 pub(crate) use sources::Stamps;

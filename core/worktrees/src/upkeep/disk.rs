@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use podium_git::{Repo, WorktreeLocation};
 use podium_protocol::{DiskUse, TreeUse, WireError, WorktreeDuParams};
+use tokio::task::JoinSet;
 
 use crate::error::{Error, Result, blocking};
 use crate::removal::{Removal, trash};
@@ -73,23 +74,37 @@ pub(crate) fn bytes_of(removal: &Removal) -> u64 {
 }
 
 impl Worktrees {
-    /// What each worktree, the trash, spares and git's own folder take on the disk. Worktrees are walked side by side.
+    /// What each worktree, the trash, spares and git's own folder take on the disk. Worktrees are walked side by side;
+    /// `on` is told of each that is done, by its name, with how many are and how many there are.
     ///
     /// # Errors
     /// When git cannot be read.
-    pub async fn disk_use(&self, params: WorktreeDuParams, caller: &Caller) -> Result<DiskUse, WireError> {
+    pub async fn disk_use(
+        &self,
+        params: WorktreeDuParams,
+        caller: &Caller,
+        mut on: impl FnMut(&str, usize, usize) + Send,
+    ) -> Result<DiskUse, WireError> {
         let handle = self.repo_at(&params.at, caller).await?;
         self.reconcile(&handle).await?;
         let rows = self.all_rows(&handle).await?;
-        let mut walks = Vec::new();
-        for row in rows.iter().filter(|row| row.path.is_dir()).cloned() {
+        let mut walks = JoinSet::new();
+        for (place, row) in rows.iter().filter(|row| row.path.is_dir()).cloned().enumerate() {
             let (this, handle) = (self.clone(), handle.clone());
-            walks.push(tokio::spawn(async move { this.tree_use(&handle, row).await }));
+            walks.spawn(async move { (place, this.tree_use(&handle, row).await) });
         }
-        let mut answer = DiskUse::default();
-        for walk in walks {
-            answer.worktrees.push(walk.await.map_err(|_| Error::Unfinished)??);
+        let total = walks.len();
+        let mut measured = Vec::new();
+        on("", 0, total);
+        while let Some(walk) = walks.join_next().await {
+            let (place, tree) = walk.map_err(|_| Error::Unfinished)?;
+            let tree = tree?;
+            on(&tree.name, measured.len() + 1, total);
+            measured.push((place, tree));
         }
+        measured.sort_by_key(|(place, _)| *place);
+        let worktrees = measured.into_iter().map(|(_, tree)| tree).collect();
+        let mut answer = DiskUse { worktrees, ..DiskUse::default() };
         let (shared, known) = (handle.clone(), rows);
         let rest = blocking(move || rest_of(&shared, &known));
         let (trash, spares, objects) = rest.await?;

@@ -1,10 +1,11 @@
 //! What is off in a repository. Looks only.
 
-use std::path::Path;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use podium_git::{OUR_LOCK_PREFIX, Repo};
+use podium_git::{OUR_LOCK_PREFIX, Repo, StatusEntry, Untracked};
 use podium_protocol::{Alive, Finding, FindingKind, RepoDiagnosis, RepoDoctorParams, WireError};
 
 use super::repair::moved_by_hand;
@@ -13,6 +14,8 @@ use crate::error::Result;
 use crate::rows::WorktreeRow;
 use crate::service::{RepoHandle, Worktrees};
 use crate::settings::Caller;
+use crate::sync::LinkRow;
+use crate::view::location;
 
 /// A lock file of git lives for moments; one of this age was left by a process that died.
 const STALE: Duration = Duration::from_secs(600);
@@ -47,7 +50,41 @@ impl Worktrees {
             }
         }
         findings.extend(self.left_intents(handle).await?);
+        for row in self.lost_guards(handle).await? {
+            let text = format!("commits in `{}` are not guarded, although it is claimed", row.name);
+            let hint = "another tool (husky, pre-commit, lefthook) may have replaced core.hooksPath or the hooks \
+                there: `imi guard install` puts the guard back and keeps their hooks";
+            findings.push(about(FindingKind::LostGuard, &row, text, hint.to_owned()));
+        }
+        findings.extend(self.visible_links(handle, rows).await?);
         Ok(findings)
+    }
+
+    /// Links of ours are listed in `info/exclude`; a line that somebody took out, or that an ignore file takes back,
+    /// makes every tree dirty.
+    async fn visible_links(&self, handle: &Arc<RepoHandle>, rows: Vec<WorktreeRow>) -> Result<Vec<Finding>> {
+        let repo = handle.row.id.clone();
+        let links: Result<Vec<LinkRow>> =
+            self.inner.store.read(move |conn| Ok(LinkRow::of_repo(conn, &repo)?)).await;
+        let links: HashSet<(String, PathBuf)> =
+            links?.into_iter().filter(|link| link.linked).map(|link| (link.worktree, link.path)).collect();
+        let look = move |repo: &Repo| {
+            let mut findings = Vec::new();
+            for row in rows.iter().filter(|row| row.path.is_dir()) {
+                if !links.iter().any(|(worktree, _)| *worktree == row.id) {
+                    continue;
+                }
+                let status = repo.status(&location(row), Untracked::All)?;
+                let ours = |entry: &StatusEntry| {
+                    entry.untracked && links.contains(&(row.id.clone(), entry.path.clone()))
+                };
+                findings.extend(
+                    status.entries.iter().filter(|entry| ours(entry)).map(|entry| visible(row, &entry.path)),
+                );
+            }
+            Ok(findings)
+        };
+        self.with_repo(handle, &Caller::default(), look).await
     }
 
     async fn left_intents(&self, handle: &Arc<RepoHandle>) -> Result<Vec<Finding>> {
@@ -80,6 +117,15 @@ fn about(what: FindingKind, row: &WorktreeRow, message: String, hint: String) ->
         path: row.path.to_string_lossy().into_owned(),
         message,
         hint,
+    }
+}
+
+fn visible(row: &WorktreeRow, path: &Path) -> Finding {
+    let text = format!("git shows the link {} of `{}` as untracked", path.display(), row.name);
+    let hint = "imi sync lists it in info/exclude again; where a .gitignore takes that back, ignore it there";
+    Finding {
+        path: row.path.join(path).to_string_lossy().into_owned(),
+        ..about(FindingKind::VisibleLink, row, text, hint.to_owned())
     }
 }
 
@@ -127,7 +173,7 @@ fn stale_locks(folder: &Path, name: Option<&String>) -> Vec<Finding> {
     };
     let files = ["index.lock", "HEAD.lock", "config.lock", "packed-refs.lock"].map(|file| folder.join(file));
     let found = files.into_iter().filter(|file| old(file));
-    let finding = |file: std::path::PathBuf| Finding {
+    let finding = |file: PathBuf| Finding {
         what: FindingKind::StaleLockFile,
         name: name.cloned(),
         path: file.to_string_lossy().into_owned(),

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use podium_config::Live;
+use podium_config::{Layer, Live};
 use podium_protocol::{
     ClaimAcquireParams, ClaimAcquired, ClaimReleaseParams, ClaimReleased, Event, RepoSelector, WireError,
     Worktree, WorktreeCreateParams, WorktreeCreated, WorktreeListParams, WorktreeRemoveParams,
@@ -23,6 +23,7 @@ pub(crate) struct Bed {
     pub(crate) root: PathBuf,
     pub(crate) work: PathBuf,
     pub(crate) store: Store,
+    pub(crate) config: Arc<Live>,
     pub(crate) service: Worktrees,
     pub(crate) clock: Arc<AtomicI64>,
     pub(crate) session_lives: Arc<AtomicBool>,
@@ -54,9 +55,10 @@ impl Bed {
         let clock = Arc::new(AtomicI64::new(podium_store::now_ms()));
         let (session_lives, stop_at) = (Arc::new(AtomicBool::new(true)), Arc::new(Mutex::new(None)));
         let settings = settings(&root, &clock, &session_lives, &stop_at);
-        let service = Worktrees::open(store.clone(), Arc::new(Live::defaults()), settings);
+        let config = Arc::new(Live::load(vec![Layer::User(root.join("config.toml"))]).unwrap());
+        let service = Worktrees::open(store.clone(), config.clone(), settings);
         let work = root.join("work");
-        Self { root, work, store, service, clock, session_lives, stop_at, _dir: dir }
+        Self { root, work, store, config, service, clock, session_lives, stop_at, _dir: dir }
     }
 
     /// What a new daemon finds after this one was killed.
@@ -64,8 +66,14 @@ impl Bed {
         self.service.shutdown().await;
         *self.stop_at.lock().unwrap() = None;
         let settings = settings(&self.root, &self.clock, &self.session_lives, &self.stop_at);
-        self.service = Worktrees::open(self.store.clone(), Arc::new(Live::defaults()), settings);
+        self.service = Worktrees::open(self.store.clone(), self.config.clone(), settings);
         self.service.recover().await;
+    }
+
+    /// The user's settings, from now on.
+    pub(crate) fn configure(&self, settings: &str) {
+        std::fs::write(self.root.join("config.toml"), settings).unwrap();
+        self.config.reload().unwrap();
     }
 
     pub(crate) fn git(&self, at: &Path, args: &[&str]) -> String {

@@ -169,8 +169,20 @@ async fn another_tools_hooks_in_the_guards_folder_are_noticed_and_moved_to_where
     assert!(commits(&bed, &at, HOLDER, &[]) && !commits(&bed, &at, OTHER, &[]));
     fs::write(at.join("fail"), "").unwrap();
     assert!(!commits(&bed, &at, HOLDER, &[]), "their hook still runs");
+    assert_eq!(lost(&bed).await, [] as [String; 0]);
     bed.git(&at, &["config", "--worktree", "core.hooksPath", "/nowhere"]);
     assert_eq!(guard(&bed, GuardAction::Status).await.worktrees[0].state, GuardState::Replaced);
+    assert_eq!(lost(&bed).await, ["feat-x"]);
+    guard(&bed, GuardAction::Install).await;
+    assert_eq!(lost(&bed).await, [] as [String; 0]);
+}
+
+/// Worktrees that the doctor finds without their guard.
+async fn lost(bed: &Bed) -> Vec<String> {
+    let params = podium_protocol::RepoDoctorParams { at: bed.at() };
+    let mut findings = bed.service.diagnose(params, &person()).await.unwrap().findings;
+    findings.retain(|finding| finding.what == podium_protocol::FindingKind::LostGuard);
+    findings.into_iter().filter_map(|finding| finding.name).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

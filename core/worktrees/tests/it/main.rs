@@ -7,6 +7,8 @@ mod crashes;
 mod create;
 mod guard;
 mod hostile;
+mod large_files;
+mod merge_crashes;
 mod merging;
 mod observing;
 mod outside;

@@ -3,7 +3,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
-use podium_protocol::{ErrorKind, WorktreeRemoveParams, WorktreeUndoParams, WorktreeUndone};
+use podium_protocol::{ErrorKind, UndoListParams, WorktreeRemoveParams, WorktreeUndoParams, WorktreeUndone};
 
 use crate::bed::{Bed, agent, person};
 
@@ -173,4 +173,49 @@ async fn old_trash_is_deleted_read_only_folders_too() {
     bed.service.purge_trash().await;
     assert!(!bed.work.join(".git/podium/trash").read_dir().unwrap().any(|_| true));
     assert_eq!(undo(&bed).await.unwrap_err().kind, ErrorKind::NotFound);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trash_above_its_quota_loses_the_oldest_removals_and_never_those_of_the_last_day() {
+    const DAY: i64 = 86_400_000;
+    let bed = Bed::new();
+    let remove = async |name: &str| {
+        let made = bed.create(name).await.worktree;
+        std::fs::write(Path::new(&made.path).join("big"), vec![7; 700_000]).unwrap();
+        bed.clock.fetch_add(1_000, Ordering::SeqCst);
+        bed.remove(&made.name, true).await.unwrap().undo
+    };
+    let mut undos = Vec::new();
+    for name in ["a", "b", "c"] {
+        undos.push(remove(name).await);
+        bed.clock.fetch_add(2 * DAY, Ordering::SeqCst);
+    }
+    bed.service.purge_trash().await;
+    assert_eq!(
+        kept(&bed).await,
+        [2, 1, 0].map(|undo: usize| undos[undo].clone()),
+        "the usual quota is far away"
+    );
+    bed.configure("[worktrees]\ntrash_quota_mb = 1\n");
+    undos.push(remove("d").await);
+    undos.push(remove("e").await);
+    bed.service.purge_trash().await;
+    assert_eq!(
+        kept(&bed).await,
+        [4, 3].map(|undo: usize| undos[undo].clone()),
+        "those of today are above it, and stay"
+    );
+    bed.clock.fetch_add(2 * DAY, Ordering::SeqCst);
+    bed.service.purge_trash().await;
+    assert_eq!(kept(&bed).await, [undos[4].clone()], "within it");
+    assert_eq!(bed.work.join(".git/podium/trash").read_dir().unwrap().count(), 1);
+    let gone = WorktreeUndoParams { at: bed.at(), id: Some(undos[0].clone()) };
+    assert_eq!(bed.service.undo(gone, &person()).await.unwrap_err().kind, ErrorKind::NotFound);
+    assert_eq!(undo(&bed).await.unwrap().worktree.name, "feat-e");
+}
+
+/// Removals that can be brought back, newest first.
+async fn kept(bed: &Bed) -> Vec<String> {
+    let list = bed.service.undos(UndoListParams { at: bed.at() }, &person()).await.unwrap();
+    list.undos.into_iter().map(|undo| undo.id).collect()
 }

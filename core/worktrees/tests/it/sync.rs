@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use podium_protocol::{ErrorKind, SyncReport, SyncRunParams, SyncState, WireError};
+use podium_protocol::{ErrorKind, FindingKind, SyncReport, SyncRunParams, SyncState, WireError};
 
 use crate::bed::{Bed, agent, person};
 
@@ -350,4 +350,28 @@ async fn a_content_that_changed_is_told_once() {
     let events = bed.events("config.synced").await;
     assert_eq!(events.len(), 2);
     assert_eq!(events[1].data["changed"], serde_json::json!([".env"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_that_git_shows_is_found_by_the_doctor_until_it_is_ignored_again() {
+    let (bed, a, _, shared) = bed().await;
+    fs::write(shared.join(".env"), "A=1").unwrap();
+    sync(&bed).await;
+    let found = async || {
+        let params = podium_protocol::RepoDoctorParams { at: bed.at() };
+        let mut findings = bed.service.diagnose(params, &person()).await.unwrap().findings;
+        findings.retain(|finding| finding.what == FindingKind::VisibleLink);
+        findings.into_iter().map(|finding| finding.path).collect::<Vec<_>>()
+    };
+    assert_eq!(found().await, [] as [String; 0]);
+    let exclude = bed.work.join(".git/info/exclude");
+    let ours = read(&exclude);
+    fs::write(&exclude, ours.replace("/.env\n", "")).unwrap();
+    assert_eq!(found().await.len(), 3, "every worktree shows it");
+    sync(&bed).await;
+    assert!(read(&exclude).lines().any(|line| line == "/.env"));
+    assert_eq!(found().await, [] as [String; 0]);
+    // An ignore file of the worktree outweighs the exclude.
+    fs::write(a.join(".gitignore"), "!.env\n").unwrap();
+    assert_eq!(found().await, [a.join(".env").to_str().unwrap()]);
 }

@@ -117,7 +117,13 @@ async fn disk_is_counted_once_and_build_folders_are_told() {
     std::fs::write(path_of(&bed, "old").await.join("big"), vec![7; 400_000]).unwrap();
     bed.remove("feat-old", true).await.unwrap();
     let params = WorktreeDuParams { at: bed.at() };
-    let found = bed.service.disk_use(params, &person()).await.unwrap();
+    let mut told = Vec::new();
+    let on = |name: &str, done: usize, total: usize| told.push((name.to_owned(), done, total));
+    let found = bed.service.disk_use(params, &person(), on).await.unwrap();
+    assert_eq!(told[0], (String::new(), 0, 2), "how many there are is told before any is done");
+    let mut names: Vec<&str> = told[1..].iter().map(|(name, ..)| name.as_str()).collect();
+    names.sort_unstable();
+    assert_eq!((names, told[2].1), (vec!["feat-x", "trunk-main"], 2));
     let x = found.worktrees.iter().find(|tree| tree.name == "feat-x").unwrap();
     assert!((400_000..700_000).contains(&x.ignored), "{x:?}");
     assert!(x.bytes >= x.ignored && found.trash >= 400_000, "{found:?}");

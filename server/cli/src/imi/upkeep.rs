@@ -5,7 +5,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use podium_protocol::{
-    DiskUse, Finding, MergeMode, PruneReason, RepoDoctor, RepoDoctorParams, RepoReconcile,
+    DiskUse, Finding, MergeMode, Progress, PruneReason, RepoDoctor, RepoDoctorParams, RepoReconcile,
     RepoReconcileParams, RepoRepair, RepoRepairParams, RepoSelector, UndoKind, UndoListMethod,
     UndoListParams, WireError, WorktreeClose, WorktreeCloseParams, WorktreeDu, WorktreeDuParams,
     WorktreeMerge, WorktreeMergeParams, WorktreeMerged, WorktreePrune, WorktreePruneParams, WorktreesPruned,
@@ -15,7 +15,7 @@ use super::args::{CloseArgs, MergeArgs, PruneArgs, RepairArgs};
 use super::{folder_name, render};
 use crate::context::Context;
 use crate::output::Ending;
-use crate::progress::waiting;
+use crate::progress::{pieces, waiting};
 use crate::style::{Painter, count, one_line, printable};
 use crate::table::Rows;
 use crate::time::ago;
@@ -154,8 +154,16 @@ pub(super) async fn doctor(context: &Context, at: RepoSelector) -> Ending {
 
 pub(super) async fn disk_use(context: &Context, at: RepoSelector) -> Ending {
     let client = context.client()?;
-    let asked = client.call::<WorktreeDu>(WorktreeDuParams { at });
-    let answer = waiting(&context.output, "counting", asked).await?;
+    let bar = pieces(&context.output, 0);
+    let moving = bar.clone();
+    let on = move |progress: Progress| {
+        moving.set_length(progress.total);
+        moving.set_position(progress.done);
+        moving.set_message(one_line(&progress.message));
+    };
+    let answer = client.call_with_progress::<WorktreeDu>(WorktreeDuParams { at }, on).await;
+    bar.finish_and_clear();
+    let answer = answer?;
     context.output.reply(&answer, |paint| of_disk(&answer, paint))?;
     Ok(0)
 }

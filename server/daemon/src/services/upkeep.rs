@@ -1,10 +1,10 @@
 //! Merging, closing, and keeping repositories in order.
 
 use podium_protocol::{
-    DiskUse, RepoDiagnosis, RepoDoctorParams, RepoReconcileParams, RepoReconciled, RepoRepairParams,
-    RepoRepaired, TypeChangeParams, TypeList, TypeListParams, UndoList, UndoListParams, WireError,
-    WorktreeCloseParams, WorktreeDuParams, WorktreeMergeParams, WorktreeMerged, WorktreePruneParams,
-    WorktreeRemoved, WorktreesPruned,
+    DiskUse, Progress, RepoDiagnosis, RepoDoctorParams, RepoReconcileParams, RepoReconciled,
+    RepoRepairParams, RepoRepaired, TypeChangeParams, TypeList, TypeListParams, UndoList, UndoListParams,
+    WireError, WorktreeCloseParams, WorktreeDuParams, WorktreeMergeParams, WorktreeMerged,
+    WorktreePruneParams, WorktreeRemoved, WorktreesPruned, notify,
 };
 
 use crate::call::Call;
@@ -40,7 +40,14 @@ pub(crate) async fn doctor(call: Call, params: RepoDoctorParams) -> Answer<RepoD
 }
 
 pub(crate) async fn disk_use(call: Call, params: WorktreeDuParams) -> Answer<DiskUse> {
-    call.daemon.worktrees.disk_use(params, &call.worktree_caller()).await
+    let (peer, request) = (&call.peer, call.request);
+    let report = |name: &str, done: usize, total: usize| {
+        let (done, total) =
+            (u64::try_from(done).unwrap_or_default(), u64::try_from(total).unwrap_or_default());
+        let progress = Progress { request, message: name.to_owned(), done, total };
+        peer.notify_lossy(notify::PROGRESS, &progress);
+    };
+    call.daemon.worktrees.disk_use(params, &call.worktree_caller(), report).await
 }
 
 pub(crate) async fn types(call: Call, params: TypeListParams) -> Answer<TypeList> {

@@ -12,6 +12,7 @@
 mod claims;
 mod creation;
 mod editor;
+mod guard;
 mod initialize;
 mod ipc;
 mod listing;
@@ -53,6 +54,7 @@ const PARTS: &[Part] = &[
     Part { name: "creation", run: creation::measure },
     Part { name: "listing", run: listing::measure },
     Part { name: "radar", run: radar::measure },
+    Part { name: "guard", run: guard::measure },
 ];
 
 /// How often things are repeated.

@@ -3,14 +3,18 @@
 
 mod bad_input;
 mod claims;
+mod complaints;
 mod completions;
 mod connections;
 mod daemon;
+mod full_disk;
 mod fuzz_seeds;
+mod guard;
 mod hostile_clients;
 mod interfaces;
 mod lsp;
 mod lsp_wire;
+mod merge_faults;
 mod model;
 mod monitor;
 mod observing;

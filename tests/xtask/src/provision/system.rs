@@ -20,9 +20,10 @@ struct Need {
     present: fn() -> bool,
 }
 
-const NEEDS: [Need; 8] = [
+const NEEDS: [Need; 9] = [
     Need { package: "bubblewrap", what_for: "sandbox tests", present: || program("bwrap").is_some() },
     Need { package: "gh", what_for: "tests of reviews", present: || program("gh").is_some() },
+    Need { package: "git-lfs", what_for: "tests of large files", present: || program("git-lfs").is_some() },
     Need { package: "tmux", what_for: "terminal tests", present: || program("tmux").is_some() },
     Need { package: "chromium", what_for: "VS Code tests", present: || browser().is_some() },
     Need { package: "g++", what_for: "native modules of VS Code", present: || program("g++").is_some() },
@@ -120,7 +121,7 @@ mod tests {
 
     #[test]
     fn what_to_do_by_hand_names_each_package_its_use_and_the_command() {
-        let text = by_hand(&[&NEEDS[0], &NEEDS[3]]);
+        let text = by_hand(&[&NEEDS[0], &NEEDS[4]]);
         assert_eq!(
             text,
             "missing: bubblewrap (sandbox tests), chromium (VS Code tests). On Debian or Ubuntu run: apt-get \
