@@ -24,6 +24,16 @@ pub struct Resolved {
     pub branch: Option<String>,
 }
 
+/// How a place lies to repositories.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lies {
+    /// In the one of this id.
+    In(String),
+    /// In one that Podium was not used in yet.
+    InUnknown,
+    Outside,
+}
+
 /// What a path lies in.
 #[derive(Debug)]
 pub(crate) enum Place {
@@ -46,6 +56,22 @@ impl Worktrees {
     ) -> Result<Resolved, WireError> {
         let (_, row) = self.find(at, name, caller).await?;
         Ok(Resolved { id: row.id, repo_id: row.repo, name: row.name, path: row.path, branch: row.branch })
+    }
+
+    /// The repository that a place lies in. Registers nothing.
+    ///
+    /// # Errors
+    /// `User` for a selector that names no place.
+    pub async fn repo_of(&self, at: &RepoSelector) -> Result<Lies, WireError> {
+        let path = required(at)?;
+        let found = self.inner.store.read(move |conn| -> Result<Lies> {
+            Ok(match place(conn, &path)? {
+                Place::Worktree(repo, _) | Place::Repo(repo) => Lies::In(repo.id),
+                Place::Unknown if is_in_a_repository(&path) => Lies::InUnknown,
+                Place::Unknown => Lies::Outside,
+            })
+        });
+        Ok(found.await?)
     }
 
     /// The repository and the worktree of a request.
@@ -128,6 +154,11 @@ pub(crate) fn required(at: &RepoSelector) -> Result<PathBuf, WireError> {
     paths::selected(at)?.ok_or_else(|| {
         WireError::user("the request names no repository").hint("give `repo` (any path in it) or `uri`")
     })
+}
+
+fn is_in_a_repository(path: &Path) -> bool {
+    let bare = |folder: &Path| folder.join("HEAD").is_file() && folder.join("objects").is_dir();
+    paths::real(path).ancestors().any(|folder| folder.join(".git").exists() || bare(folder))
 }
 
 /// What a path lies in, by the rows. A `.git` file is never followed, only compared: an agent could rewrite it.

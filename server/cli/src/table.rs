@@ -2,6 +2,8 @@
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
+use podium_protocol::RepoRef;
+
 use crate::style::{Painter, one_line};
 
 /// A table without lines: a row of titles, two spaces between columns. Fits the terminal where there is one.
@@ -65,6 +67,22 @@ impl Rows {
         }
         shown
     }
+}
+
+/// Whether rows are of more than one repository: only then is a column of them worth its room.
+#[must_use]
+pub fn several_repos<'a>(repos: impl Iterator<Item = Option<&'a RepoRef>>) -> bool {
+    let mut roots: Vec<Option<&str>> = repos.map(|repo| repo.map(|r| r.root.as_str())).collect();
+    roots.sort_unstable();
+    roots.dedup();
+    roots.len() > 1
+}
+
+/// Name of the repository's folder.
+#[must_use]
+pub fn repo_name(repo: &RepoRef) -> String {
+    let name = std::path::Path::new(&repo.root).file_name();
+    name.map_or_else(|| repo.root.clone(), |name| name.to_string_lossy().into_owned())
 }
 
 #[cfg(test)]

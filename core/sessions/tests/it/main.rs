@@ -5,6 +5,7 @@ mod anthropic;
 mod inbox;
 mod lifecycle;
 mod model;
+mod next;
 mod resume;
 mod script;
 mod wire;
