@@ -60,7 +60,7 @@ impl From<SessionError> for WireError {
                 .hint(format!("add a turn: `jelmore sessions resume {id} --prompt \"...\"`"))
                 .hint(format!("finish what was cancelled: `jelmore sessions resume {id} --again`"))
                 .hint(format!("read what it said: `jelmore sessions show {id}`")),
-            SessionError::Invalid(_) => Self::user(message),
+            SessionError::Invalid(_) => Self::usage(message),
             SessionError::UnknownProvider { known, .. } => {
                 Self::not_found(message).hint(format!("providers: {}", known.join(", ")))
             }

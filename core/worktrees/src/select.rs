@@ -9,6 +9,7 @@ use podium_store::rusqlite::Connection;
 
 use crate::error::{Error, Result, blocking};
 use crate::paths;
+use crate::removal::Removal;
 use crate::rows::{RepoRow, WorktreeRow};
 use crate::service::{RepoHandle, Worktrees};
 use crate::settings::Caller;
@@ -152,7 +153,7 @@ impl Worktrees {
 
 pub(crate) fn required(at: &RepoSelector) -> Result<PathBuf, WireError> {
     paths::selected(at)?.ok_or_else(|| {
-        WireError::user("the request names no repository").hint("give `repo` (any path in it) or `uri`")
+        WireError::usage("the request names no repository").hint("give `repo` (any path in it) or `uri`")
     })
 }
 
@@ -164,6 +165,9 @@ fn is_in_a_repository(path: &Path) -> bool {
 /// What a path lies in, by the rows. A `.git` file is never followed, only compared: an agent could rewrite it.
 pub(crate) fn place(conn: &Connection, path: &Path) -> Result<Place> {
     let real = paths::real(path);
+    if let Some(repo) = in_trash(conn, &real)? {
+        return Ok(Place::Repo(repo));
+    }
     for folder in real.ancestors() {
         let dot_git = folder.join(".git");
         if let Ok(metadata) = dot_git.symlink_metadata() {
@@ -181,7 +185,43 @@ pub(crate) fn place(conn: &Connection, path: &Path) -> Result<Place> {
             return Ok(RepoRow::by_common_dir(conn, folder)?.map_or(Place::Unknown, Place::Repo));
         }
     }
-    Ok(Place::Unknown)
+    Ok(lost(conn, path, &real)?.map_or(Place::Unknown, Place::Repo))
+}
+
+/// The repository whose trash a path lies in: a shell may still stand in a tree that was removed.
+fn in_trash(conn: &Connection, real: &Path) -> Result<Option<RepoRow>> {
+    for folder in real.ancestors() {
+        if folder.ends_with("podium/trash")
+            && let Some(common) = folder.ancestors().nth(2)
+            && let Some(repo) = RepoRow::by_common_dir(conn, common)?
+        {
+            return Ok(Some(repo));
+        }
+        if folder.parent().is_some_and(|parent| parent.ends_with(".podium-trash"))
+            && let Some(repo) = Removal::repo_of_trash(conn, folder)?
+        {
+            return RepoRow::by_id(conn, &repo).map_err(Into::into);
+        }
+    }
+    Ok(None)
+}
+
+/// The repository of a worktree whose folder is gone from where the path says it is. `real` is what is left of the
+/// path.
+fn lost(conn: &Connection, path: &Path, real: &Path) -> Result<Option<RepoRow>> {
+    let Some(left) = path.ancestors().find(|part| part.exists()) else { return Ok(None) };
+    let Ok(gone) = path.strip_prefix(left) else { return Ok(None) };
+    let whole = real.join(gone);
+    for folder in whole.ancestors().take(gone.components().count()) {
+        let repo = match WorktreeRow::by_path(conn, folder)? {
+            Some(row) => Some(row.repo),
+            None => Removal::repo_of_path(conn, folder)?,
+        };
+        if let Some(repo) = repo {
+            return RepoRow::by_id(conn, &repo).map_err(Into::into);
+        }
+    }
+    Ok(None)
 }
 
 impl Worktrees {

@@ -82,18 +82,33 @@ impl Context {
 /// When the path does not exist, or the current folder was deleted.
 pub fn repo_selector(path: Option<&Path>) -> Result<RepoSelector, Failure> {
     let folder = match path {
-        Some(path) if path.as_os_str().is_empty() => return Err(WireError::user("--repo is empty").into()),
+        Some(path) if path.as_os_str().is_empty() => {
+            return Err(crate::output::usage("--repo is empty", "give a path inside the repository"));
+        }
         Some(path) => std::path::absolute(path),
-        None => std::env::current_dir(),
+        None => match std::env::current_dir() {
+            // Deleted under the shell: it still knows where it was, and the daemon whose that place is.
+            Err(error) => {
+                return shells_folder().map(|folder| selector_of(&folder)).ok_or(error).map_err(no_folder);
+            }
+            folder => folder,
+        },
     };
-    let folder = folder.map_err(|e| {
-        WireError::user(format!("the current folder cannot be told: {e}"))
-            .hint("change to a folder that exists")
-    })?;
+    let folder = folder.map_err(no_folder)?;
     if !folder.exists() {
         return Err(WireError::not_found(format!("no folder {}", folder.display())).into());
     }
     Ok(selector_of(&folder))
+}
+
+/// Where the shell thinks it is.
+fn shells_folder() -> Option<PathBuf> {
+    variable("PWD").map(PathBuf::from).filter(|folder| folder.is_absolute())
+}
+
+fn no_folder(error: std::io::Error) -> Failure {
+    let error = WireError::user(format!("the current folder cannot be told: {error}"));
+    error.hint("change to a folder that exists").into()
 }
 
 /// What a list is about: the repository that is named, else the one that the current folder lies in, else everything.

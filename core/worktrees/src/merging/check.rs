@@ -64,7 +64,7 @@ pub(super) fn prepare(
     if let Some((name, remote)) = &found.remote {
         let missing = repo.ahead_behind(remote, &old)?.ahead;
         if missing > 0 {
-            notes.push(format!("{} has {missing} commits that {} lacks", short(name), found.name));
+            notes.push(format!("{} has {} that {} lacks", short(name), some(missing, "commit"), found.name));
         }
     }
     let writer = repo.write(handle.patience())?;
