@@ -48,7 +48,7 @@ pub async fn run(context: &Context, args: JelmoreArgs) -> Ending {
         },
         JelmoreCommand::Inbox(inbox) => inbox::run(context, inbox).await,
         JelmoreCommand::Completions(shell) => {
-            completions::print::<JelmoreCli>(&context.output, "jelmore", &shell)
+            completions::print::<JelmoreCli>(context, "jelmore", &shell).await
         }
     }
 }

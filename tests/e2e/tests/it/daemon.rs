@@ -231,7 +231,7 @@ fn a_daemon_keeps_nothing_of_the_shell_that_started_it() {
     let status = environment.podium(["status"]);
     shell.iter().fold(status, |run, (name, value)| run.var(name, value)).ok();
     let pid = environment.daemon_pid().unwrap();
-    let block = std::fs::read(format!("/proc/{pid}/environ")).unwrap();
+    let block = fs::read(format!("/proc/{pid}/environ")).unwrap();
     let mut kept: Vec<String> = block
         .split(|byte| *byte == 0)
         .map(|line| String::from_utf8_lossy(line).split('=').next().unwrap().to_owned())

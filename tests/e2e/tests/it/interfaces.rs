@@ -233,7 +233,7 @@ fn values_that_can_never_be_right_are_usage_and_what_depends_on_the_state_is_not
         (2, "jelmore", &["inbox", "ask", " "]),
         (2, "podium", &["config", "set", "claims.heartbeat_seconds", "soon"]),
         (2, "podium", &["events", "tail", "--from-seq", "first"]),
-        (3, "imi", &["feat", "x"]),
+        (3, "imi", &["remove", "trunk-main", "--force"]),
         (4, "imi", &["status", "feat-none"]),
         (4, "imi", &["list", "--repo", "/no/such/folder"]),
         (4, "podium", &["artifacts", "list", "--repo", "/no/such/folder"]),

@@ -209,9 +209,9 @@ fn undo_finds_the_repository_from_the_trash_and_from_a_folder_that_is_gone() {
     let run = |name: &str, script: &str| {
         environment.imi(["feat", name]).within(&repo).ok();
         let made = environment.imi(["status", &format!("feat-{name}")]).within(&repo).data();
-        let path = std::path::PathBuf::from(made["worktree"]["path"].as_str().unwrap());
+        let path = PathBuf::from(made["worktree"]["path"].as_str().unwrap());
         let words = ["--norc", "-c", script, "bash", path.to_str().unwrap()];
-        environment.program("bash").args(words).within(&repo).run().success();
+        let _ = environment.program("bash").args(words).within(&repo).run().success();
         assert!(path.join(".git").is_file(), "{} is back", path.display());
     };
     // The shell's folder was renamed into the trash.
