@@ -54,11 +54,8 @@ impl Provider for Script {
         out: mpsc::Sender<Chunk>,
         stop: CancellationToken,
     ) -> Result<TurnOutcome, ProviderError> {
-        let bounds = Bounds {
-            seed: Some(turn.seed),
-            max_tokens: turn.max_tokens,
-            temperature: turn.temperature,
-        };
+        let bounds =
+            Bounds { seed: Some(turn.seed), max_tokens: turn.max_tokens, temperature: turn.temperature };
         self.asked.lock().unwrap().push(bounds);
         let gone = |_| ProviderError::Stopped;
         let mut at = 0;
