@@ -39,8 +39,10 @@ impl From<ArtifactError> for WireError {
                 Self::not_found(message).hint("`podium artifacts list` shows what there is")
             }
             ArtifactError::Ambiguous(_) => Self::user(message).hint("give more characters of the id"),
-            ArtifactError::Kind(_) => Self::user(message).hint(format!("kinds: {}", crate::KINDS.join(", "))),
-            ArtifactError::Title => Self::user(message),
+            ArtifactError::Kind(_) => {
+                Self::usage(message).hint(format!("kinds: {}", crate::KINDS.join(", ")))
+            }
+            ArtifactError::Title => Self::usage(message),
             ArtifactError::Io { ref source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
                 Self::unavailable(message).hint("free some space on the disk of PODIUM_HOME")
             }

@@ -125,6 +125,7 @@ impl Artifacts {
                 bytes: new.content.len() as u64,
                 session: new.session,
                 worktree: new.worktree,
+                repo: None,
                 created_at: podium_store::rfc3339(at),
             };
             Ok(Prepared { artifact, duplicate, at })
@@ -171,7 +172,19 @@ impl Artifacts {
     /// # Errors
     /// What the database says.
     pub async fn list(&self, params: ArtifactListParams) -> Result<Vec<Artifact>, ArtifactError> {
-        self.store.read(move |conn| rows::list(conn, &params)).await
+        self.list_of(params, None).await
+    }
+
+    /// The same; what these sessions made only, if there is a choice.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn list_of(
+        &self,
+        params: ArtifactListParams,
+        sessions: Option<Vec<String>>,
+    ) -> Result<Vec<Artifact>, ArtifactError> {
+        self.store.read(move |conn| rows::list(conn, &params, sessions.as_deref())).await
     }
 
     /// Full-text search that sees everything stored before the call. An empty query lists the newest.
@@ -187,8 +200,15 @@ impl Artifacts {
 
     async fn newest(&self, params: ArtifactSearchParams) -> Result<Vec<ArtifactHit>, ArtifactError> {
         let ArtifactSearchParams { kind, session, worktree, limit, .. } = params;
-        let listed =
-            self.list(ArtifactListParams { kind, session, worktree, limit: limit.or(Some(20)) }).await?;
+        let listed = self
+            .list(ArtifactListParams {
+                kind,
+                session,
+                worktree,
+                limit: limit.or(Some(20)),
+                ..Default::default()
+            })
+            .await?;
         let hit = |a: Artifact| ArtifactHit {
             id: a.id,
             title: a.title,

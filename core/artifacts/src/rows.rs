@@ -39,6 +39,7 @@ fn read(row: &Row<'_>) -> Result<Artifact, podium_store::rusqlite::Error> {
         bytes: row.get(5)?,
         session: row.get(6)?,
         worktree: row.get(7)?,
+        repo: None,
         created_at: rfc3339(row.get(8)?),
     })
 }
@@ -61,7 +62,12 @@ pub(crate) fn find(conn: &Connection, wanted: &str) -> Result<Artifact, Artifact
     }
 }
 
-pub(crate) fn list(conn: &Connection, filter: &ArtifactListParams) -> Result<Vec<Artifact>, ArtifactError> {
+/// `sessions`: what these made only.
+pub(crate) fn list(
+    conn: &Connection,
+    filter: &ArtifactListParams,
+    sessions: Option<&[String]>,
+) -> Result<Vec<Artifact>, ArtifactError> {
     let mut sql = format!("SELECT {COLUMNS} FROM artifacts WHERE 1");
     let mut values: Vec<Value> = Vec::new();
     let wanted = [("kind", &filter.kind), ("session", &filter.session), ("worktree", &filter.worktree)];
@@ -70,6 +76,10 @@ pub(crate) fn list(conn: &Connection, filter: &ArtifactListParams) -> Result<Vec
             sql.push_str(&format!(" AND {column} = ?"));
             values.push(Value::Text(value.clone()));
         }
+    }
+    if let Some(sessions) = sessions {
+        sql.push_str(" AND session IN (SELECT value FROM json_each(?))");
+        values.push(Value::Text(serde_json::json!(sessions).to_string()));
     }
     sql.push_str(" ORDER BY n DESC LIMIT ?");
     values.push(Value::Integer(filter.limit.unwrap_or(50).clamp(1, 1000).into()));

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::{ListScope, RepoRef};
+
 /// One stored artifact, without its content.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -19,6 +21,9 @@ pub struct Artifact {
     pub bytes: u64,
     pub session: Option<String>,
     pub worktree: Option<String>,
+    /// Where its session was started; in lists only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repo: Option<RepoRef>,
     pub created_at: String,
 }
 
@@ -62,6 +67,9 @@ pub struct ArtifactHits {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ArtifactListParams {
+    /// By the sessions that made them: what no session made is in no repository.
+    #[serde(flatten)]
+    pub scope: ListScope,
     #[serde(default)]
     pub kind: Option<String>,
     #[serde(default)]

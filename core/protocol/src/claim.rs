@@ -196,7 +196,9 @@ pub struct ClaimHeartbeatParams {
     pub at: RepoSelector,
     #[serde(default)]
     pub worktree: Option<String>,
-    pub token: u64,
+    /// Needed from an agent; without one, a person keeps whatever claim there is.
+    #[serde(default)]
+    pub token: Option<u64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

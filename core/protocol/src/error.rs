@@ -62,20 +62,36 @@ pub struct WireError {
     /// What to do next, best first.
     #[serde(default)]
     pub hints: Vec<String>,
+    /// A value that was given can never be right, whatever the state: a bad name, a bound that is exceeded. Command
+    /// lines end with 2 instead of 1.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub usage: bool,
     /// Who holds what was asked for, on a conflict over a claim.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<ClaimOwner>,
 }
 
 impl WireError {
+    /// Exit code of a command line that ends with this.
+    #[must_use]
+    pub const fn exit_code(&self) -> u8 {
+        if self.usage { 2 } else { self.kind.exit_code() }
+    }
+
     #[must_use]
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), hints: Vec::new(), owner: None }
+        Self { kind, message: message.into(), hints: Vec::new(), usage: false, owner: None }
     }
 
     #[must_use]
     pub fn user(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::User, message)
+    }
+
+    /// A value that was given can never be right.
+    #[must_use]
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self { usage: true, ..Self::user(message) }
     }
 
     #[must_use]

@@ -18,6 +18,22 @@ pub struct RepoSelector {
     pub uri: Option<String>,
 }
 
+/// Which repositories a list is about. All absent: everything there is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ListScope {
+    /// One repository; what is in none is not found.
+    #[serde(flatten)]
+    pub at: RepoSelector,
+    /// `file:` URIs of places, such as the folders of a window: the repositories they lie in. Where none lies in one,
+    /// they leave nothing out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub uris: Vec<String>,
+    /// Everything, whatever `uris` says.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub all: bool,
+}
+
 /// A repository Podium knows, in short.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::RepoSelector;
+use crate::{ListScope, RepoRef, RepoSelector};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -123,6 +123,9 @@ pub struct SessionInfo {
     /// Name of the worktree it works in.
     pub worktree: Option<String>,
     pub worktree_path: Option<String>,
+    /// Where it was started, if that is in a repository; in lists only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repo: Option<RepoRef>,
     pub created_at: String,
     pub updated_at: String,
     pub checkpoint: Option<CheckpointRef>,
@@ -208,7 +211,8 @@ pub struct SessionStarted {
     pub joined: bool,
 }
 
-/// Goes on with an interrupted, parked, failed or finished session.
+/// Goes on with an interrupted, parked, failed or finished session. One that was cancelled goes on with a `prompt`, or
+/// with `again`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SessionResumeParams {
@@ -218,6 +222,18 @@ pub struct SessionResumeParams {
     /// Next turn of the conversation. Absent: finish what was interrupted.
     #[serde(default)]
     pub prompt: Option<String>,
+    /// Finish an answer that was cancelled.
+    #[serde(default)]
+    pub again: bool,
+    /// Seed of the sampler of a local model, for this turn and those after it; with `prompt` only.
+    #[serde(default)]
+    pub seed: Option<u64>,
+    /// Upper bound of the answer, in tokens; with `prompt` only.
+    #[serde(default)]
+    pub max_tokens: Option<u32>,
+    /// 0 to 2; with `prompt` only.
+    #[serde(default)]
+    pub temperature: Option<f64>,
     #[serde(flatten)]
     pub at: RepoSelector,
 }
@@ -238,6 +254,8 @@ pub struct SessionCancelled {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SessionListParams {
+    #[serde(flatten)]
+    pub scope: ListScope,
     #[serde(default)]
     pub status: Option<SessionStatus>,
     #[serde(default)]

@@ -195,7 +195,7 @@ pub struct WorktreeRemoveParams {
     pub agent_id: Option<String>,
     #[serde(default)]
     pub token: Option<u64>,
-    /// Remove although it is dirty, claimed or has commits found nowhere else. A person's connection only.
+    /// Remove although it is dirty, claimed, worked in or has commits found nowhere else. A person's connection only.
     #[serde(default)]
     pub force: bool,
     #[serde(default)]
@@ -211,6 +211,9 @@ pub struct WorktreeRemoved {
     pub branch_deleted: bool,
     /// Until when it can be undone.
     pub undo_until: String,
+    /// Sessions that worked there and were interrupted for it; they can go on after an undo.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub interrupted: Vec<String>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -228,6 +231,9 @@ pub struct WorktreeUndoParams {
 pub struct WorktreeUndone {
     pub undo: String,
     pub worktree: Worktree,
+    /// What did not come back, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// Which worktree a file lies in, and whether the caller may write there.

@@ -16,10 +16,14 @@ pub enum SessionError {
     Running(String),
     #[error("session `{id}` is {}", .status.as_str())]
     Over { id: String, status: SessionStatus },
+    #[error("session `{0}` was cancelled")]
+    Cancelled(String),
     #[error("{0}")]
     Invalid(String),
     #[error("there is no provider `{name}`")]
     UnknownProvider { name: String, known: Vec<String> },
+    #[error("provider `{provider}` has no model `{name}`")]
+    UnknownModel { provider: &'static str, name: String, known: Vec<String> },
     #[error("no provider can be used: {}", .reasons.join("; "))]
     NoProvider { reasons: Vec<String>, hints: Vec<String> },
     #[error("there is no question `{0}` in the inbox")]
@@ -52,9 +56,16 @@ impl From<SessionError> for WireError {
             )),
             SessionError::Over { id, .. } => Self::conflict(message)
                 .hint(format!("add a turn: `jelmore sessions resume {id} --prompt \"...\"`")),
-            SessionError::Invalid(_) => Self::user(message),
+            SessionError::Cancelled(id) => Self::conflict(message)
+                .hint(format!("add a turn: `jelmore sessions resume {id} --prompt \"...\"`"))
+                .hint(format!("finish what was cancelled: `jelmore sessions resume {id} --again`"))
+                .hint(format!("read what it said: `jelmore sessions show {id}`")),
+            SessionError::Invalid(_) => Self::usage(message),
             SessionError::UnknownProvider { known, .. } => {
                 Self::not_found(message).hint(format!("providers: {}", known.join(", ")))
+            }
+            SessionError::UnknownModel { known, .. } => {
+                Self::not_found(message).hint(format!("models: {}", known.join(", ")))
             }
             SessionError::NoProvider { hints, .. } => {
                 let mut error = Self::unavailable(message);

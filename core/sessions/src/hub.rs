@@ -95,6 +95,24 @@ impl Hub {
         lock(&self.running).iter().map(|(id, running)| (id.clone(), running.clone())).collect()
     }
 
+    /// Stops these turns and waits for their ends to be stored. Returns how many.
+    pub(crate) async fn stop(&self, which: impl Fn(&str) -> bool, cause: StopCause) -> u32 {
+        let mut waits = Vec::new();
+        for (_, running) in self.all().into_iter().filter(|(id, _)| which(id)) {
+            waits.push(running.updates.subscribe());
+            running.stop(cause);
+        }
+        let count = u32::try_from(waits.len()).unwrap_or(u32::MAX);
+        for mut updates in waits {
+            while let Ok(update) = updates.recv().await {
+                if matches!(update, Update::End(_)) {
+                    break;
+                }
+            }
+        }
+        count
+    }
+
     pub(crate) fn count(&self) -> usize {
         lock(&self.running).len()
     }

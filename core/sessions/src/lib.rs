@@ -14,6 +14,7 @@ mod inbox;
 mod keys;
 pub mod local;
 mod manager;
+mod next;
 mod opening;
 mod prompt;
 mod provider;
@@ -28,6 +29,7 @@ pub use hub::{Attachment, Update};
 pub use inbox::Inbox;
 pub use keys::Keys;
 pub use manager::{Announced, Env, Sessions, Settings, Start, WorktreeRef};
+pub use next::{Bounds, Next};
 pub use provider::{
     Chunk, Message, Part, Provider, ProviderError, Speaker, StopCause, ToolCall, ToolResult, ToolSpec, Turn,
     TurnOutcome,

@@ -1,6 +1,6 @@
 //! The service: start, resume, cancel, list, show, attach.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,6 +18,7 @@ use crate::SessionError;
 use crate::agent::{Toolbox, Toolkit, Workbench};
 use crate::history::History;
 use crate::hub::{Attachment, Hub, Running};
+use crate::next::Next;
 use crate::opening::{check_id, new_row, prompt_item, started, started_event};
 use crate::prompt;
 use crate::provider::{Provider, StopCause, Turn};
@@ -163,6 +164,7 @@ impl Sessions {
             return if start.retry { Ok(started(&existing)) } else { Err(SessionError::Exists(id)) };
         }
         let provider = self.choose(start.provider.as_deref(), &start.env).await?;
+        check_model(provider.as_ref(), start.model.as_deref())?;
         let row = self.insert(&id, &start, provider.as_ref(), &prompt).await?;
         self.run_first(&row, provider, start.env).await?;
         Ok(started(&row))
@@ -194,31 +196,38 @@ impl Sessions {
         Ok(row)
     }
 
-    /// Goes on with a session: finishes an interrupted answer, or adds a turn when there is a prompt. A session that
-    /// runs, or is complete and has nothing to add, is answered as it is.
+    /// Finishes an interrupted answer, or adds a turn when there is a prompt.
     ///
     /// # Errors
-    /// `NotFound`; `Running` when a turn is to be added to a running one.
+    /// As [`Sessions::go_on`].
     pub async fn resume(
         &self,
         id: &str,
         prompt: Option<&str>,
         env: Env,
     ) -> Result<SessionStarted, SessionError> {
+        self.go_on(id, Next { prompt: prompt.map(str::to_owned), ..Next::default() }, env).await
+    }
+
+    /// Goes on with a session. One that runs, or is complete and has nothing to add, is answered as it is.
+    ///
+    /// # Errors
+    /// `NotFound`; `Running` when a turn is to be added to a running one; what [`Next::leaves_as_is`] refuses.
+    pub async fn go_on(&self, id: &str, next: Next, env: Env) -> Result<SessionStarted, SessionError> {
         let row = self.resolve(id).await?;
-        if prompt.is_none() && row.info.status == SessionStatus::Completed {
+        if next.leaves_as_is(&row.info)? {
             return Ok(started(&row));
         }
         let provider = self.named(&row.info.provider)?;
         // Taken before anything is stored: of two who resume at one time, one does it.
         let Some(running) = self.inner.hub.begin(&row.info.id) else {
-            return match prompt {
+            return match next.prompt {
                 None => Ok(SessionStarted { joined: true, ..started(&row) }),
                 Some(_) => Err(SessionError::Running(row.info.id)),
             };
         };
         let id = row.info.id.clone();
-        let taken = self.resume_taken(&id, provider, running, prompt, env).await;
+        let taken = self.resume_taken(&id, provider, running, &next, env).await;
         if taken.is_err() {
             self.inner.hub.end(&id);
         }
@@ -230,30 +239,25 @@ impl Sessions {
         id: &str,
         provider: Arc<dyn Provider>,
         running: Running,
-        prompt: Option<&str>,
+        next: &Next,
         env: Env,
     ) -> Result<SessionStarted, SessionError> {
         // Read again: until it was taken, another turn may have run and ended.
         let row = self.resolve(id).await?;
-        if prompt.is_none() && row.info.status == SessionStatus::Completed {
+        if next.leaves_as_is(&row.info)? {
             self.inner.hub.end(id);
             return Ok(started(&row));
         }
-        let row = self.take_up(row, prompt, &env).await?;
-        let job = self.prepare(&row, provider, running, env, prompt.is_none()).await?;
+        let row = self.take_up(row, next, &env).await?;
+        let job = self.prepare(&row, provider, running, env, next.prompt.is_none()).await?;
         tokio::spawn(drive(job));
         Ok(started(&row))
     }
 
     /// Stores that the session runs again, with the next prompt if there is one.
-    async fn take_up(
-        &self,
-        mut row: SessionRow,
-        prompt: Option<&str>,
-        env: &Env,
-    ) -> Result<SessionRow, SessionError> {
+    async fn take_up(&self, mut row: SessionRow, next: &Next, env: &Env) -> Result<SessionRow, SessionError> {
         let worktree = row.info.worktree_path.as_ref().map(PathBuf::from);
-        let prompt = match prompt.map(|p| prompt::compose(p, None)).transpose()? {
+        let prompt = match next.prompt.as_deref().map(|p| prompt::compose(p, None)).transpose()? {
             Some(prompt) => Some(known_secrets(env, worktree).await.redact(&prompt)),
             None => None,
         };
@@ -267,11 +271,14 @@ impl Sessions {
         }
         row.info.status = SessionStatus::InProgress;
         row.info.reason = None;
+        row.request = next.bounds.over(&row.request);
+        let request = row.request.clone();
         let write = self.inner.store.write::<(), SessionError>(Durability::Power, move |tx| {
             if let Some(item) = item {
                 rows::append(tx, &id, &[item])?;
                 rows::begin_turn(tx, &id)?;
             }
+            rows::set_request(tx, &id, &request)?;
             rows::set_status(tx, &id, SessionStatus::InProgress, None, Some(&instance))?;
             tx.emit(&event)?;
             Ok(())
@@ -416,7 +423,33 @@ impl Sessions {
     /// # Errors
     /// What the database says.
     pub async fn list(&self, params: SessionListParams) -> Result<Vec<SessionInfo>, SessionError> {
-        self.inner.store.read(move |conn| Ok(rows::list(conn, &params)?)).await
+        Ok(self.list_in(params, None).await?.into_iter().map(|(session, _)| session).collect())
+    }
+
+    /// The same with the ids of the repositories they were started in; of these `repos` only, if there is a choice.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn list_in(
+        &self,
+        params: SessionListParams,
+        repos: Option<Vec<String>>,
+    ) -> Result<Vec<(SessionInfo, Option<String>)>, SessionError> {
+        self.inner.store.read(move |conn| Ok(rows::list(conn, &params, repos.as_deref())?)).await
+    }
+
+    /// Ids of sessions and of the repositories they were started in; as [`Sessions::list_in`] chooses.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn started_in(
+        &self,
+        repos: Option<Vec<String>>,
+    ) -> Result<HashMap<String, String>, SessionError> {
+        let read = move |conn: &podium_store::rusqlite::Connection| -> Result<_, SessionError> {
+            Ok(rows::started_in(conn, repos.as_deref())?.into_iter().collect())
+        };
+        self.inner.store.read(read).await
     }
 
     /// A session (the newest where no id is given) with its items above `from`.
@@ -504,20 +537,26 @@ impl Sessions {
 
     /// Stops all turns so that they can be resumed, and waits for their ends to be stored. Returns how many.
     pub async fn interrupt_all(&self, cause: StopCause) -> u32 {
-        let mut waits = Vec::new();
-        for (_, running) in self.inner.hub.all() {
-            waits.push(running.updates.subscribe());
-            running.stop(cause);
-        }
-        let count = u32::try_from(waits.len()).unwrap_or(u32::MAX);
-        for mut updates in waits {
-            while let Ok(update) = updates.recv().await {
-                if matches!(update, crate::Update::End(_)) {
-                    break;
-                }
+        self.inner.hub.stop(|_| true, cause).await
+    }
+
+    /// Ids of the sessions of which a turn runs in this worktree.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn running_in(&self, worktree: &str) -> Result<Vec<String>, SessionError> {
+        let mut found = Vec::new();
+        for (id, _) in self.inner.hub.all() {
+            if self.find(&id).await?.is_some_and(|row| row.worktree_id.as_deref() == Some(worktree)) {
+                found.push(id);
             }
         }
-        count
+        Ok(found)
+    }
+
+    /// Stops these sessions so that they can be resumed, and waits for their ends to be stored.
+    pub async fn interrupt(&self, ids: &[String], cause: StopCause) {
+        self.inner.hub.stop(|id| ids.iter().any(|i| i == id), cause).await;
     }
 
     /// Every provider with its state.
@@ -568,6 +607,16 @@ impl Sessions {
         let id = id.to_owned();
         self.inner.store.read(move |conn| rows::resolve(conn, &id)).await
     }
+}
+
+/// A name that the provider knows to be wrong is refused before anything is stored.
+fn check_model(provider: &dyn Provider, wanted: Option<&str>) -> Result<(), SessionError> {
+    let (Some(name), Some(known)) = (wanted, provider.known_models()) else { return Ok(()) };
+    if known.iter().any(|k| k.eq_ignore_ascii_case(name)) {
+        return Ok(());
+    }
+    let known = known.into_iter().map(str::to_owned).collect();
+    Err(SessionError::UnknownModel { provider: provider.name(), name: name.to_owned(), known })
 }
 
 /// What this session must not show or store: reads files of the worktree.

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::SessionError;
 use crate::manager::Start;
+use crate::next::Bounds;
 use crate::prompt;
 use crate::rows::{SessionRow, StoredItem};
 
@@ -24,6 +25,7 @@ pub(crate) fn new_row(id: &str, start: &Start, provider: &str, prompt: &str) -> 
         agent_id: start.agent_id.clone(),
         worktree: start.worktree.as_ref().map(|w| w.name.clone()),
         worktree_path: start.worktree.as_ref().map(|w| w.path.to_string_lossy().into_owned()),
+        repo: None,
         created_at: now.clone(),
         updated_at: now,
         checkpoint: None,
@@ -31,13 +33,12 @@ pub(crate) fn new_row(id: &str, start: &Start, provider: &str, prompt: &str) -> 
         usage: Usage::default(),
         artifact: None,
     };
-    let request =
-        json!({ "seed": start.seed, "maxTokens": start.max_tokens, "temperature": start.temperature });
+    let bounds = Bounds { seed: start.seed, max_tokens: start.max_tokens, temperature: start.temperature };
     SessionRow {
         info,
         repo: start.repo.clone().or_else(|| start.worktree.as_ref().map(|w| w.repo.clone())),
         worktree_id: start.worktree.as_ref().map(|w| w.id.clone()),
-        request: request.to_string(),
+        request: bounds.stored(),
         state: None,
         mark: None,
     }

@@ -158,6 +158,7 @@ pub enum StopCause {
     Cancelled,
     DaemonStopped,
     DaemonReplaced,
+    WorktreeRemoved,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -193,6 +194,11 @@ pub trait Provider: Send + Sync {
     /// Whether it is a bare model: the agent loop gives it tools and runs them.
     fn takes_tools(&self) -> bool {
         false
+    }
+
+    /// Names of all its models, where it knows before it asks whether one exists.
+    fn known_models(&self) -> Option<Vec<&'static str>> {
+        None
     }
 
     /// Answers a turn. Chunks go to `out`, which waits when the reader is slow. A turn that was stopped by `stop`

@@ -58,6 +58,7 @@ fn read_row(row: &Row<'_>) -> Result<SessionRow, SqlError> {
         agent_id: row.get(6)?,
         worktree: row.get(7)?,
         worktree_path: path.map(|p| String::from_utf8_lossy(&p).into_owned()),
+        repo: None,
         created_at: rfc3339(row.get(9)?),
         updated_at: rfc3339(row.get(10)?),
         checkpoint: checkpoint.zip(at).map(|(id, seq)| CheckpointRef { id, seq }),
@@ -141,7 +142,12 @@ pub(crate) fn newest(conn: &Connection) -> Result<Option<SessionRow>, StoreError
     Ok(conn.prepare_cached(&sql)?.query_row([], read_row).optional()?)
 }
 
-pub(crate) fn list(conn: &Connection, filter: &SessionListParams) -> Result<Vec<SessionInfo>, StoreError> {
+/// Sessions and the repositories they were started in. `repos`: of these only.
+pub(crate) fn list(
+    conn: &Connection,
+    filter: &SessionListParams,
+    repos: Option<&[String]>,
+) -> Result<Vec<(SessionInfo, Option<String>)>, StoreError> {
     let mut sql = format!("SELECT {COLUMNS} FROM sessions WHERE 1");
     let mut values: Vec<Value> = Vec::new();
     if let Some(status) = filter.status {
@@ -151,6 +157,10 @@ pub(crate) fn list(conn: &Connection, filter: &SessionListParams) -> Result<Vec<
     if let Some(worktree) = &filter.worktree {
         sql.push_str(" AND worktree_name = ?");
         values.push(Value::Text(worktree.clone()));
+    }
+    if let Some(repos) = repos {
+        sql.push_str(" AND repo IN (SELECT value FROM json_each(?))");
+        values.push(Value::Text(serde_json::json!(repos).to_string()));
     }
     for word in filter.query.iter().flat_map(|q| q.split_whitespace()).take(10) {
         sql.push_str(
@@ -163,7 +173,20 @@ pub(crate) fn list(conn: &Connection, filter: &SessionListParams) -> Result<Vec<
     values.push(Value::Integer(filter.limit.unwrap_or(50).clamp(1, 1000).into()));
     let mut statement = conn.prepare_cached(&sql)?;
     let rows = statement.query_map(params_from_iter(values), read_row)?;
-    Ok(rows.map(|row| row.map(|r| r.info)).collect::<Result<_, _>>()?)
+    Ok(rows.map(|row| row.map(|r| (r.info, r.repo))).collect::<Result<_, _>>()?)
+}
+
+/// Sessions that were started in these repositories, with them; all that were started in one, without a choice.
+pub(crate) fn started_in(
+    conn: &Connection,
+    repos: Option<&[String]>,
+) -> Result<Vec<(String, String)>, StoreError> {
+    let sql = "SELECT id, repo FROM sessions WHERE repo IS NOT NULL
+        AND (?1 IS NULL OR repo IN (SELECT value FROM json_each(?1)))";
+    let chosen = repos.map(|repos| serde_json::json!(repos).to_string());
+    let mut statement = conn.prepare_cached(sql)?;
+    let rows = statement.query_map([chosen], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// Appends items behind the session's last one; their numbers are already right.
@@ -244,6 +267,11 @@ pub(crate) fn set_status(
         "UPDATE sessions SET status = ?2, reason = ?3, runner = ?4, updated_at = ?5 WHERE id = ?1",
         params![session, status.as_str(), reason, runner, tx.now],
     )?;
+    Ok(())
+}
+
+pub(crate) fn set_request(tx: &Tx<'_>, session: &str, request: &str) -> Result<(), StoreError> {
+    tx.execute("UPDATE sessions SET request = ?2 WHERE id = ?1", params![session, request])?;
     Ok(())
 }
 

@@ -78,6 +78,7 @@ impl From<Error> for WireError {
             Error::Git(error) => {
                 let mut wire = Self::new(git_kind(&error), chain(&error));
                 wire.hints = error.hints();
+                wire.usage = matches!(error, GitError::Name(_) | GitError::InvalidArgument(_));
                 wire
             }
             Error::Process(ProcessError::NoSuchProcess { pid }) => {

@@ -71,11 +71,11 @@ impl Plan {
         let kind = kind.unwrap_or("feat");
         if !KINDS.contains(&kind) && !own.iter().any(|own| own == kind) {
             let shown: String = kind.chars().take(40).collect();
-            let error = WireError::user(format!("`{shown}` is not a type of worktree"));
+            let error = WireError::usage(format!("`{shown}` is not a type of worktree"));
             let all: Vec<&str> = KINDS.iter().copied().chain(own.iter().map(String::as_str)).collect();
             return Err(error.hint(format!("types: {}", all.join(", "))).hint("imi types add NAME").into());
         }
-        let asked = name.ok_or_else(|| WireError::user("a worktree needs a name"))?;
+        let asked = name.ok_or_else(|| WireError::usage("a worktree needs a name"))?;
         let valid = valid(asked)?;
         let separator = if style == "slash" { '/' } else { '-' };
         // Checked again as a whole: it has become longer.

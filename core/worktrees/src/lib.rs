@@ -42,10 +42,10 @@ mod upkeep;
 mod view;
 
 pub use provide::{HookOutput, HookRan};
-pub use removal::Step;
+pub use removal::{Step, Workers};
 pub use review::{Forge, ForgeError, ForgeQuery, PullRequest};
 pub use seen::{Seen, What};
-pub use select::Resolved;
+pub use select::{Lies, Resolved};
 pub use service::Worktrees;
 pub use settings::{AgentCaller, Caller, Clock, SessionAlive, Settings, StopAfter};
 pub use sync::SyncWatch;

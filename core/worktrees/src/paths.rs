@@ -56,7 +56,7 @@ pub(crate) fn selected(at: &RepoSelector) -> Result<Option<PathBuf>, WireError> 
 }
 
 pub(crate) fn from_uri(uri: &str) -> Result<PathBuf, WireError> {
-    let refuse = || WireError::user(format!("`{}` is not a file: URI", shown(uri)));
+    let refuse = || WireError::usage(format!("`{}` is not a file: URI", shown(uri)));
     let rest = uri.strip_prefix("file://").ok_or_else(refuse)?;
     let path = rest.strip_prefix("localhost").unwrap_or(rest);
     if !path.starts_with('/') {
@@ -71,7 +71,7 @@ pub(crate) fn to_uri(path: &Path) -> String {
 }
 
 fn checked(path: PathBuf) -> Result<PathBuf, WireError> {
-    let refuse = |why| WireError::user(format!("`{}` {why}", shown(&path.to_string_lossy())));
+    let refuse = |why| WireError::usage(format!("`{}` {why}", shown(&path.to_string_lossy())));
     if !path.is_absolute() {
         return Err(refuse("is not an absolute path"));
     }

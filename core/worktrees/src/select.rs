@@ -9,6 +9,7 @@ use podium_store::rusqlite::Connection;
 
 use crate::error::{Error, Result, blocking};
 use crate::paths;
+use crate::removal::Removal;
 use crate::rows::{RepoRow, WorktreeRow};
 use crate::service::{RepoHandle, Worktrees};
 use crate::settings::Caller;
@@ -22,6 +23,16 @@ pub struct Resolved {
     pub path: PathBuf,
     /// `None` when HEAD is detached.
     pub branch: Option<String>,
+}
+
+/// How a place lies to repositories.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lies {
+    /// In the one of this id.
+    In(String),
+    /// In one that Podium was not used in yet.
+    InUnknown,
+    Outside,
 }
 
 /// What a path lies in.
@@ -46,6 +57,22 @@ impl Worktrees {
     ) -> Result<Resolved, WireError> {
         let (_, row) = self.find(at, name, caller).await?;
         Ok(Resolved { id: row.id, repo_id: row.repo, name: row.name, path: row.path, branch: row.branch })
+    }
+
+    /// The repository that a place lies in. Registers nothing.
+    ///
+    /// # Errors
+    /// `User` for a selector that names no place.
+    pub async fn repo_of(&self, at: &RepoSelector) -> Result<Lies, WireError> {
+        let path = required(at)?;
+        let found = self.inner.store.read(move |conn| -> Result<Lies> {
+            Ok(match place(conn, &path)? {
+                Place::Worktree(repo, _) | Place::Repo(repo) => Lies::In(repo.id),
+                Place::Unknown if is_in_a_repository(&path) => Lies::InUnknown,
+                Place::Unknown => Lies::Outside,
+            })
+        });
+        Ok(found.await?)
     }
 
     /// The repository and the worktree of a request.
@@ -126,13 +153,21 @@ impl Worktrees {
 
 pub(crate) fn required(at: &RepoSelector) -> Result<PathBuf, WireError> {
     paths::selected(at)?.ok_or_else(|| {
-        WireError::user("the request names no repository").hint("give `repo` (any path in it) or `uri`")
+        WireError::usage("the request names no repository").hint("give `repo` (any path in it) or `uri`")
     })
+}
+
+fn is_in_a_repository(path: &Path) -> bool {
+    let bare = |folder: &Path| folder.join("HEAD").is_file() && folder.join("objects").is_dir();
+    paths::real(path).ancestors().any(|folder| folder.join(".git").exists() || bare(folder))
 }
 
 /// What a path lies in, by the rows. A `.git` file is never followed, only compared: an agent could rewrite it.
 pub(crate) fn place(conn: &Connection, path: &Path) -> Result<Place> {
     let real = paths::real(path);
+    if let Some(repo) = in_trash(conn, &real)? {
+        return Ok(Place::Repo(repo));
+    }
     for folder in real.ancestors() {
         let dot_git = folder.join(".git");
         if let Ok(metadata) = dot_git.symlink_metadata() {
@@ -150,7 +185,43 @@ pub(crate) fn place(conn: &Connection, path: &Path) -> Result<Place> {
             return Ok(RepoRow::by_common_dir(conn, folder)?.map_or(Place::Unknown, Place::Repo));
         }
     }
-    Ok(Place::Unknown)
+    Ok(lost(conn, path, &real)?.map_or(Place::Unknown, Place::Repo))
+}
+
+/// The repository whose trash a path lies in: a shell may still stand in a tree that was removed.
+fn in_trash(conn: &Connection, real: &Path) -> Result<Option<RepoRow>> {
+    for folder in real.ancestors() {
+        if folder.ends_with("podium/trash")
+            && let Some(common) = folder.ancestors().nth(2)
+            && let Some(repo) = RepoRow::by_common_dir(conn, common)?
+        {
+            return Ok(Some(repo));
+        }
+        if folder.parent().is_some_and(|parent| parent.ends_with(".podium-trash"))
+            && let Some(repo) = Removal::repo_of_trash(conn, folder)?
+        {
+            return RepoRow::by_id(conn, &repo).map_err(Into::into);
+        }
+    }
+    Ok(None)
+}
+
+/// The repository of a worktree whose folder is gone from where the path says it is. `real` is what is left of the
+/// path.
+fn lost(conn: &Connection, path: &Path, real: &Path) -> Result<Option<RepoRow>> {
+    let Some(left) = path.ancestors().find(|part| part.exists()) else { return Ok(None) };
+    let Ok(gone) = path.strip_prefix(left) else { return Ok(None) };
+    let whole = real.join(gone);
+    for folder in whole.ancestors().take(gone.components().count()) {
+        let repo = match WorktreeRow::by_path(conn, folder)? {
+            Some(row) => Some(row.repo),
+            None => Removal::repo_of_path(conn, folder)?,
+        };
+        if let Some(repo) = repo {
+            return RepoRow::by_id(conn, &repo).map_err(Into::into);
+        }
+    }
+    Ok(None)
 }
 
 impl Worktrees {

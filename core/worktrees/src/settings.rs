@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::removal::Step;
+use crate::removal::{Step, Workers};
 use crate::review::Forge;
 
 /// Tells whether a session runs, or can be resumed without anybody asking.
@@ -27,6 +27,8 @@ pub struct Settings {
     pub forge: Option<Arc<dyn Forge>>,
     /// Keeps what hooks print.
     pub hook_output: Option<crate::provide::HookOutput>,
+    /// Who works in worktrees beside the owners of claims.
+    pub workers: Option<Arc<dyn Workers>>,
     /// For tests of crashes.
     pub stop_after: Option<StopAfter>,
 }
@@ -46,6 +48,7 @@ impl Settings {
             env: std::env::vars_os().filter_map(text).collect(),
             forge: None,
             hook_output: None,
+            workers: None,
             stop_after: None,
         }
     }

@@ -353,6 +353,11 @@ pub(crate) fn location(row: &WorktreeRow) -> WorktreeLocation {
     WorktreeLocation { git_dir: row.admin_dir.clone(), path: row.path.clone() }
 }
 
+/// `1 commit`, `2 commits`.
+pub(crate) fn some(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
 pub(crate) fn number(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }

@@ -14,6 +14,8 @@ export interface Artifact {
   kind: string;
   /** Media type, such as `text/markdown`. */
   mediaType: string;
+  /** Where its session was started; in lists only. */
+  repo?: RepoRef | null;
   session: string | null;
   title: string;
   worktree: string | null;
@@ -33,6 +35,8 @@ export interface ArtifactContent {
   mediaType: string;
   /** File with the content, read-only, for editors and for what is not text. */
   path: string;
+  /** Where its session was started; in lists only. */
+  repo?: RepoRef | null;
   session: string | null;
   /** The content where it is UTF-8 text of at most 8 MiB. */
   text: string | null;
@@ -66,11 +70,22 @@ export interface ArtifactList {
   artifacts: Array<Artifact>;
 }
 
+/** Which repositories a list is about. All absent: everything there is. */
 export interface ArtifactListParams {
+  /** Everything, whatever `uris` says. */
+  all?: boolean;
   kind?: string | null;
   /** 1 to 1,000; default 50. Newest first. */
   limit?: number | null;
+  /** Any path inside the repository or one of its worktrees, absolute. */
+  repo?: string | null;
+  /** The same as bytes, where the path is not UTF-8. Wins over `repo`. */
+  repoBytes?: Array<number> | null;
   session?: string | null;
+  /** Any `file:` URI inside it, for editors. */
+  uri?: string | null;
+  /** `file:` URIs of places, such as the folders of a window: the repositories they lie in. Where none lies in one, they leave nothing out. */
+  uris?: Array<string>;
   worktree?: string | null;
 }
 
@@ -107,6 +122,8 @@ export interface ArtifactStored {
   kind: string;
   /** Media type, such as `text/markdown`. */
   mediaType: string;
+  /** Where its session was started; in lists only. */
+  repo?: RepoRef | null;
   session: string | null;
   title: string;
   worktree: string | null;
@@ -164,7 +181,8 @@ export interface ClaimHeartbeatParams {
   repo?: string | null;
   /** The same as bytes, where the path is not UTF-8. Wins over `repo`. */
   repoBytes?: Array<number> | null;
-  token: number;
+  /** Needed from an agent; without one, a person keeps whatever claim there is. */
+  token?: number | null;
   /** Any `file:` URI inside it, for editors. */
   uri?: string | null;
   worktree?: string | null;
@@ -856,6 +874,8 @@ export interface SessionInfo {
   provider: string;
   /** Why it failed, was parked or interrupted. */
   reason?: string | null;
+  /** Where it was started, if that is in a repository; in lists only. */
+  repo?: RepoRef | null;
   status: SessionStatus;
   /** First line of the prompt, at most 80 characters. */
   title: string;
@@ -883,12 +903,23 @@ export interface SessionList {
   sessions: Array<SessionInfo>;
 }
 
+/** Which repositories a list is about. All absent: everything there is. */
 export interface SessionListParams {
+  /** Everything, whatever `uris` says. */
+  all?: boolean;
   /** 1 to 1,000; default 50. Newest first. */
   limit?: number | null;
   /** Words that title or transcript must hold. */
   query?: string | null;
+  /** Any path inside the repository or one of its worktrees, absolute. */
+  repo?: string | null;
+  /** The same as bytes, where the path is not UTF-8. Wins over `repo`. */
+  repoBytes?: Array<number> | null;
   status?: SessionStatus | null;
+  /** Any `file:` URI inside it, for editors. */
+  uri?: string | null;
+  /** `file:` URIs of places, such as the folders of a window: the repositories they lie in. Where none lies in one, they leave nothing out. */
+  uris?: Array<string>;
   worktree?: string | null;
 }
 
@@ -901,16 +932,24 @@ export interface SessionProgress {
   total: number;
 }
 
-/** Goes on with an interrupted, parked, failed or finished session. */
+/** Goes on with an interrupted, parked, failed or finished session. One that was cancelled goes on with a `prompt`, or with `again`. */
 export interface SessionResumeParams {
+  /** Finish an answer that was cancelled. */
+  again?: boolean;
   /** Absent: the newest session that is not over. */
   id?: string | null;
+  /** Upper bound of the answer, in tokens; with `prompt` only. */
+  maxTokens?: number | null;
   /** Next turn of the conversation. Absent: finish what was interrupted. */
   prompt?: string | null;
   /** Any path inside the repository or one of its worktrees, absolute. */
   repo?: string | null;
   /** The same as bytes, where the path is not UTF-8. Wins over `repo`. */
   repoBytes?: Array<number> | null;
+  /** Seed of the sampler of a local model, for this turn and those after it; with `prompt` only. */
+  seed?: number | null;
+  /** 0 to 2; with `prompt` only. */
+  temperature?: number | null;
   /** Any `file:` URI inside it, for editors. */
   uri?: string | null;
 }
@@ -939,6 +978,8 @@ export interface SessionShown {
   provider: string;
   /** Why it failed, was parked or interrupted. */
   reason?: string | null;
+  /** Where it was started, if that is in a repository; in lists only. */
+  repo?: RepoRef | null;
   status: SessionStatus;
   /** First line of the prompt, at most 80 characters. */
   title: string;
@@ -1207,6 +1248,8 @@ export interface WireError {
   message: string;
   /** Who holds what was asked for, on a conflict over a claim. */
   owner?: ClaimOwner | null;
+  /** A value that was given can never be right, whatever the state: a bad name, a bound that is exceeded. Command lines end with 2 instead of 1. */
+  usage?: boolean;
 }
 
 /** One git worktree. */
@@ -1418,7 +1461,7 @@ export interface WorktreePruneParams {
 /** Which repository a request is about. All fields may be absent where the caller has only one. */
 export interface WorktreeRemoveParams {
   agentId?: string | null;
-  /** Remove although it is dirty, claimed or has commits found nowhere else. A person's connection only. */
+  /** Remove although it is dirty, claimed, worked in or has commits found nowhere else. A person's connection only. */
   force?: boolean;
   keepBranch?: boolean;
   name?: string | null;
@@ -1433,6 +1476,8 @@ export interface WorktreeRemoveParams {
 
 export interface WorktreeRemoved {
   branchDeleted: boolean;
+  /** Sessions that worked there and were interrupted for it; they can go on after an undo. */
+  interrupted?: Array<string>;
   name: string;
   /** What `imi undo` takes. */
   undo: string;
@@ -1549,6 +1594,8 @@ export interface WorktreeUndoParams {
 }
 
 export interface WorktreeUndone {
+  /** What did not come back, and why. */
+  notes?: Array<string>;
   undo: string;
   worktree: Worktree;
 }

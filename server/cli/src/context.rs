@@ -5,7 +5,7 @@ use std::future::Future;
 use std::path::{Path, PathBuf};
 
 use podium_client::{Client, ConnectOptions, StartPolicy};
-use podium_protocol::{RepoSelector, WireError};
+use podium_protocol::{ListScope, RepoSelector, WireError};
 
 use crate::output::{Ending, Failure, Output};
 
@@ -82,18 +82,59 @@ impl Context {
 /// When the path does not exist, or the current folder was deleted.
 pub fn repo_selector(path: Option<&Path>) -> Result<RepoSelector, Failure> {
     let folder = match path {
-        Some(path) if path.as_os_str().is_empty() => return Err(WireError::user("--repo is empty").into()),
+        Some(path) if path.as_os_str().is_empty() => {
+            return Err(crate::output::usage("--repo is empty", "give a path inside the repository"));
+        }
         Some(path) => std::path::absolute(path),
-        None => std::env::current_dir(),
+        None => match std::env::current_dir() {
+            // Deleted under the shell: it still knows where it was, and the daemon whose that place is.
+            Err(error) => {
+                return shells_folder().map(|folder| selector_of(&folder)).ok_or(error).map_err(no_folder);
+            }
+            folder => folder,
+        },
     };
-    let folder = folder.map_err(|e| {
-        WireError::user(format!("the current folder cannot be told: {e}"))
-            .hint("change to a folder that exists")
-    })?;
+    let folder = folder.map_err(no_folder)?;
     if !folder.exists() {
         return Err(WireError::not_found(format!("no folder {}", folder.display())).into());
     }
     Ok(selector_of(&folder))
+}
+
+/// Where the shell thinks it is.
+fn shells_folder() -> Option<PathBuf> {
+    variable("PWD").map(PathBuf::from).filter(|folder| folder.is_absolute())
+}
+
+fn no_folder(error: std::io::Error) -> Failure {
+    let error = WireError::user(format!("the current folder cannot be told: {error}"));
+    error.hint("change to a folder that exists").into()
+}
+
+/// What a list is about: the repository that is named, else the one that the current folder lies in, else everything.
+///
+/// # Errors
+/// As [`repo_selector`], for a path that is named.
+pub fn list_scope(path: Option<&Path>, all: bool) -> Result<ListScope, Failure> {
+    if path.is_some() {
+        return Ok(ListScope { at: repo_selector(path)?, ..ListScope::default() });
+    }
+    let here = std::env::current_dir().ok().filter(|_| !all);
+    let uris = here.iter().map(|folder| file_uri(folder)).collect();
+    Ok(ListScope { uris, all, ..ListScope::default() })
+}
+
+/// A `file:` URI; what is not plain in one is escaped byte by byte.
+fn file_uri(path: &Path) -> String {
+    let mut uri = "file://".to_owned();
+    for byte in path_bytes(path) {
+        match byte {
+            b'/' | b'-' | b'.' | b'_' | b'~' => uri.push(char::from(byte)),
+            _ if byte.is_ascii_alphanumeric() => uri.push(char::from(byte)),
+            _ => uri += &format!("%{byte:02X}"),
+        }
+    }
+    uri
 }
 
 /// An absolute path as the protocol carries it.
@@ -186,6 +227,11 @@ mod tests {
         let selector = selector_of(Path::new(std::ffi::OsStr::from_bytes(&bytes)));
         assert_eq!((selector.repo, selector.repo_bytes), (None, Some(bytes.clone())));
         assert_eq!(path_bytes(&wire_path("/tmp/?", Some(&bytes))), bytes);
+    }
+
+    #[test]
+    fn a_folder_becomes_a_uri_that_reads_back() {
+        assert_eq!(file_uri(Path::new("/a b/ü%.rs")), "file:///a%20b/%C3%BC%25.rs");
     }
 
     #[test]

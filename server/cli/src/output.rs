@@ -162,7 +162,7 @@ impl Output {
             }
             Err(Failure::Wire(error)) => {
                 self.report(&error, None);
-                error.kind.exit_code()
+                error.exit_code()
             }
             Err(Failure::Coded(error, code)) => {
                 self.report(&error, None);
@@ -170,7 +170,7 @@ impl Output {
             }
             Err(Failure::Partly(error, data)) => {
                 self.report(&error, Some(data));
-                error.kind.exit_code()
+                error.exit_code()
             }
         })
     }

@@ -34,8 +34,10 @@ const KEPT: &[&str] = &[
     "XDG_CONFIG_HOME",
     "RUST_BACKTRACE",
 ];
-/// `PODIUM_*` variables that belong to one caller or one session, not to the daemon.
-const CALLERS_OWN: &[&str] = &["PODIUM_AGENT_ID", "PODIUM_CLAIM_TOKEN", "PODIUM_SOCKET", "PODIUM_SESSION"];
+/// The variables of Podium's own that hold for the daemon beside the two folders. All others are of one shell, one
+/// agent or one session; settings that shall last are in the configuration. The services are the user's, not a shell's.
+const KEPT_OF_PODIUM: &[&str] =
+    &["PODIUM_LOG", "PODIUM_AMQP_URL", "PODIUM_REDIS_URL", "PODIUM_POSTGRES_URL", "PODIUM_S3_URL"];
 
 /// Starts a daemon and waits until its socket answers.
 pub(crate) async fn start(options: &ConnectOptions) -> Result<UnixStream, WireError> {
@@ -119,13 +121,9 @@ fn find_program(options: &ConnectOptions) -> Result<PathBuf, WireError> {
 }
 
 fn daemon_env(options: &ConnectOptions) -> Vec<(OsString, OsString)> {
-    let mut env: Vec<(OsString, OsString)> = std::env::vars_os()
-        .filter(|(name, _)| {
-            let Some(name) = name.to_str() else { return false };
-            KEPT.contains(&name) || (name.starts_with("PODIUM_") && !CALLERS_OWN.contains(&name))
-        })
-        .filter(|(name, _)| name != "PODIUM_HOME" && name != "PODIUM_MODELS")
-        .collect();
+    let kept = |name: &str| KEPT.contains(&name) || KEPT_OF_PODIUM.contains(&name);
+    let mut env: Vec<(OsString, OsString)> =
+        std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(kept)).collect();
     env.push(("PODIUM_HOME".into(), options.home.root().into()));
     env.push(("PODIUM_MODELS".into(), options.home.models().into()));
     env

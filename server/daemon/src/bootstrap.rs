@@ -142,6 +142,7 @@ async fn serve(options: Options) -> Result<(), StartError> {
         tokio::spawn(tasks::idle::run(Arc::clone(&daemon))),
         tokio::spawn(tasks::purge::run(Arc::clone(&daemon))),
         tokio::spawn(tasks::claims::run(Arc::clone(&daemon))),
+        tokio::spawn(tasks::capabilities::run(Arc::clone(&daemon))),
         tokio::spawn(tasks::observe::run(Arc::clone(&daemon))),
         tokio::spawn(tasks::radar::run(Arc::clone(&daemon))),
         tokio::spawn(tasks::config_reload::run(Arc::clone(&daemon))),
@@ -193,6 +194,7 @@ fn assemble(options: Options, config: Arc<Live>, token: String, store: Store) ->
         podium_worktrees::Settings::new(host.clone(), home.root().to_owned(), session_alive(&sessions));
     of_worktrees.forge = Some(Arc::new(Hosts::new(Arc::clone(&config))));
     of_worktrees.hook_output = Some(crate::services::provide::hook_output(&artifacts));
+    of_worktrees.workers = Some(Arc::new(crate::services::sessions::Working(sessions.clone())));
     let worktrees = Worktrees::open(store.clone(), Arc::clone(&config), of_worktrees);
     Ok(Daemon {
         home,

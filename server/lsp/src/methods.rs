@@ -3,7 +3,7 @@
 use podium_protocol::{Exposure, METHODS, MethodInfo};
 use serde_json::{Map, Value};
 
-use crate::state::State;
+use crate::state::{State, lock};
 
 /// Methods that change nothing. They are dropped when the client cancels, and never start a stopped daemon.
 const READS: &[&str] = &[
@@ -72,6 +72,9 @@ const IN_A_REPO: &[&str] = &[
     "session/resume",
 ];
 
+/// Lists over repositories: those of the window's folders, where the request names none.
+const OVER_REPOS: &[&str] = &["session/list", "artifact/list"];
+
 /// Methods in an agent's name.
 const FOR_AN_AGENT: &[&str] = &[
     "worktree/create",
@@ -110,6 +113,9 @@ pub(crate) fn fill(state: &State, method: &str, params: &mut Map<String, Value>,
             params.insert("uri".to_owned(), Value::String(uri));
         }
     }
+    if OVER_REPOS.contains(&method) && !named && absent(params, "uris") {
+        params.insert("uris".to_owned(), lock(&state.folders).clone().into());
+    }
     if let (true, Some(agent)) =
         (FOR_AN_AGENT.contains(&method) && absent(params, "agentId"), &state.agent_id)
     {
@@ -124,7 +130,7 @@ mod tests {
 
     #[test]
     fn every_name_is_a_method() {
-        for name in READS.iter().chain(IN_A_REPO).chain(FOR_AN_AGENT) {
+        for name in READS.iter().chain(IN_A_REPO).chain(OVER_REPOS).chain(FOR_AN_AGENT) {
             assert!(method_info(name).is_some(), "{name}");
         }
     }

@@ -85,6 +85,7 @@ mod tests {
             agent_id: None,
             worktree: Some("feat-x".into()),
             worktree_path: None,
+            repo: None,
             created_at: String::new(),
             updated_at: String::new(),
             checkpoint: None,

@@ -33,6 +33,7 @@ pub struct EnvironmentBuilder {
     podium_home: Option<PathBuf>,
     models: Option<PathBuf>,
     vars: Vec<(OsString, OsString)>,
+    settings: Vec<String>,
 }
 
 impl EnvironmentBuilder {
@@ -56,6 +57,14 @@ impl EnvironmentBuilder {
         self
     }
 
+    /// A line of the user's configuration, such as `daemon.idle_exit_seconds = 1`: a daemon that is started on demand
+    /// takes no settings from variables.
+    #[must_use]
+    pub fn setting(mut self, line: &str) -> Self {
+        self.settings.push(line.to_owned());
+        self
+    }
+
     /// # Panics
     /// When the binaries are not built, or no temporary folder can be made.
     #[must_use]
@@ -74,6 +83,11 @@ impl EnvironmentBuilder {
         let podium_home = place.join(self.podium_home.unwrap_or_else(|| "p".into()));
         let models = self.models.map_or_else(models_of_user, |path| place.join(path));
         let home = Home::new(podium_home, models);
+        if !self.settings.is_empty() {
+            make_folder(home.root());
+            let text = self.settings.join("\n") + "\n";
+            fs::write(home.config_file(), text).unwrap_or_else(|e| panic!("no configuration: {e}"));
+        }
         let mut vars = base_vars(&user, &home);
         vars.extend(self.vars);
         TestEnvironment { root, home, vars }

@@ -33,6 +33,17 @@ impl Repo {
         self.reset(at, None, timeout)
     }
 
+    /// Writes the files that the index has into a worktree whose folder was lost, over what is there. No hooks.
+    ///
+    /// # Errors
+    /// As [`Repo::fill_worktree`].
+    pub fn write_staged(&self, at: &WorktreeLocation, timeout: Duration) -> Result<()> {
+        let mut command = self.place().change_in(at);
+        command.timeout(timeout).without_hooks().env("GIT_LFS_SKIP_SMUDGE", "1");
+        command.args(["checkout-index", "--all", "--force", "--quiet", "--index"]);
+        command.output().map(drop)
+    }
+
     /// Brings a detached worktree to another commit; what is not committed there is lost. No hooks.
     ///
     /// # Errors

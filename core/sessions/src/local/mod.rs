@@ -49,6 +49,13 @@ impl Provider for Local {
         true
     }
 
+    fn known_models(&self) -> Option<Vec<&'static str>> {
+        let names = |entry: &'static catalogue::CatalogueEntry| {
+            std::iter::once(entry.name).chain(entry.aliases.iter().copied())
+        };
+        Some(catalogue::entries().iter().flat_map(names).collect())
+    }
+
     async fn answer(
         &self,
         turn: Turn,

@@ -148,6 +148,9 @@ fn status_of(
         (Err(ProviderError::Stopped), Some(StopCause::DaemonStopped)) => {
             (SessionStatus::Interrupted, Some("daemon stopped".to_owned()))
         }
+        (Err(ProviderError::Stopped), Some(StopCause::WorktreeRemoved)) => {
+            (SessionStatus::Interrupted, Some("its worktree was removed".to_owned()))
+        }
         (Err(ProviderError::Stopped), _) => (SessionStatus::Cancelled, None),
         (Err(ProviderError::Parked { reason }), _) => (SessionStatus::Parked, Some(reason.clone())),
         (Err(ProviderError::Failed { reason }), _) => (SessionStatus::Failed, Some(reason.clone())),

@@ -7,6 +7,7 @@ mod confinement;
 mod inbox;
 mod lifecycle;
 mod model;
+mod next;
 mod resume;
 mod script;
 mod wire;

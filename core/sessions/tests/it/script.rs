@@ -1,9 +1,11 @@
 //! A provider that says one word after another and can be held at any of them. Its state is the prompt, its tokens
 //! are the numbers of the words: enough to go on exactly where the stored tokens end.
 
+use std::sync::{Arc, Mutex};
+
 use async_trait::async_trait;
 use podium_protocol::{ProviderInfo, Usage};
-use podium_sessions::{Chunk, Env, Provider, ProviderError, Turn, TurnOutcome};
+use podium_sessions::{Bounds, Chunk, Env, Provider, ProviderError, Turn, TurnOutcome};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -13,12 +15,14 @@ pub(crate) struct Script {
     pub(crate) hold_at: Option<usize>,
     pub(crate) usable: bool,
     pub(crate) fail_at: Option<usize>,
+    /// The bounds of every turn it was asked for.
+    pub(crate) asked: Arc<Mutex<Vec<Bounds>>>,
 }
 
 impl Script {
     pub(crate) fn of(text: &str) -> Self {
         let words = text.split_inclusive(' ').map(str::to_owned).collect();
-        Self { words, hold_at: None, usable: true, fail_at: None }
+        Self { words, hold_at: None, usable: true, fail_at: None, asked: Arc::default() }
     }
 
     pub(crate) fn holding_at(text: &str, at: usize) -> Self {
@@ -40,12 +44,19 @@ impl Provider for Script {
         true
     }
 
+    fn known_models(&self) -> Option<Vec<&'static str>> {
+        Some(vec!["tale", "poem"])
+    }
+
     async fn answer(
         &self,
         turn: Turn,
         out: mpsc::Sender<Chunk>,
         stop: CancellationToken,
     ) -> Result<TurnOutcome, ProviderError> {
+        let bounds =
+            Bounds { seed: Some(turn.seed), max_tokens: turn.max_tokens, temperature: turn.temperature };
+        self.asked.lock().unwrap().push(bounds);
         let gone = |_| ProviderError::Stopped;
         let mut at = 0;
         if turn.resumed && !turn.tokens.is_empty() {

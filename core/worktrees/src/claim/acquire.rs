@@ -53,7 +53,7 @@ impl Worktrees {
         may_force(params.force, caller)?;
         let wait = params.wait.unwrap_or_default();
         if wait > LONGEST_WAIT {
-            return Err(WireError::user(format!("a wait is at most {LONGEST_WAIT} seconds")));
+            return Err(WireError::usage(format!("a wait is at most {LONGEST_WAIT} seconds")));
         }
         let agent = params.agent_id.as_deref();
         let mut claimant = self.claimant(agent, params.pid, params.session.as_deref(), caller)?;

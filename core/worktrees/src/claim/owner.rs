@@ -135,7 +135,7 @@ pub(crate) fn acting_as(agent_id: Option<&str>, caller: &Caller) -> Result<Strin
     let blank = agent_id.trim().is_empty();
     if blank || agent_id.len() > LONGEST_ID || agent_id.contains(char::is_control) {
         let text = format!("an agent id is 1 to {LONGEST_ID} bytes, not blank, without control characters");
-        return Err(WireError::user(text));
+        return Err(WireError::usage(text));
     }
     Ok(agent_id.to_owned())
 }

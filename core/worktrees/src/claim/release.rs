@@ -11,7 +11,7 @@ use crate::error::{Result, blocking};
 use crate::rows::{Claim, RepoRow, WorktreeRow};
 use crate::service::Worktrees;
 use crate::settings::Caller;
-use crate::view::{location, progress};
+use crate::view::{location, progress, some};
 
 impl Worktrees {
     /// Ends a claim.
@@ -116,7 +116,7 @@ impl Worktrees {
             }
             if !status.entries.is_empty() && !allow_dirty {
                 let count = status.entries.len();
-                let text = format!("worktree `{}` has {count} uncommitted changes", row.name);
+                let text = format!("worktree `{}` has {}", row.name, some(count, "uncommitted change"));
                 return Err(WireError::conflict(text)
                     .hint("commit them, or release with --allow-dirty")
                     .into());

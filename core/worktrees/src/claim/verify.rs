@@ -54,13 +54,20 @@ impl Worktrees {
     /// A sign of life of the owner.
     ///
     /// # Errors
-    /// `Conflict` for a stale token.
+    /// `Conflict` for a stale token and a worktree that nobody holds; `User` for an agent without a token.
     pub async fn heartbeat(
         &self,
         params: ClaimHeartbeatParams,
         caller: &Caller,
     ) -> Result<ClaimHeartbeaten, WireError> {
+        if caller.agent.is_some() && params.token.is_none() {
+            return Err(WireError::user("an agent gives the token of its claim"));
+        }
         let (_, row) = self.find(&params.at, params.worktree.as_deref(), caller).await?;
+        if row.claim.is_none() && params.token.is_none() {
+            let error = WireError::conflict(format!("nobody holds `{}`", row.name));
+            return Err(error.hint(format!("imi claim {}", row.name)));
+        }
         let stale = |row: &WorktreeRow| {
             let error =
                 WireError::conflict(format!("the token is stale: `{}` is not held under it", row.name));
@@ -69,7 +76,9 @@ impl Worktrees {
                 None => error,
             }
         };
-        let Some(claim) = row.claim.clone().filter(|claim| claim.token == params.token) else {
+        let Some(claim) =
+            row.claim.clone().filter(|claim| params.token.is_none_or(|token| claim.token == token))
+        else {
             return Err(stale(&row));
         };
         if caller.agent.as_ref().is_some_and(|agent| agent.agent_id != claim.agent_id) {

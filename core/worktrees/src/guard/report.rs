@@ -14,7 +14,7 @@ use crate::error::{Result, blocking};
 use crate::rows::{RepoRow, WorktreeRow};
 use crate::service::{RepoHandle, Worktrees};
 use crate::settings::Caller;
-use crate::view::location;
+use crate::view::{location, some};
 
 impl Worktrees {
     /// Tells how the guard of a repository is, puts it in or takes it out.
@@ -145,7 +145,7 @@ impl Worktrees {
             }
             let mut undone = Vec::new();
             if count > 0 {
-                undone.push(format!("took the guard out of {count} worktrees"));
+                undone.push(format!("took the guard out of {}", some(count, "worktree")));
             }
             if extended && writer.disable_worktree_settings()? {
                 undone.push("took extensions.worktreeConfig back".to_owned());

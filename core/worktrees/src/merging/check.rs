@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::rows::WorktreeRow;
 use crate::service::RepoHandle;
 use crate::trunk;
-use crate::view::{location, progress};
+use crate::view::{location, progress, some};
 
 /// Paths named in one message.
 const NAMED: usize = 20;
@@ -64,7 +64,7 @@ pub(super) fn prepare(
     if let Some((name, remote)) = &found.remote {
         let missing = repo.ahead_behind(remote, &old)?.ahead;
         if missing > 0 {
-            notes.push(format!("{} has {missing} commits that {} lacks", short(name), found.name));
+            notes.push(format!("{} has {} that {} lacks", short(name), some(missing, "commit"), found.name));
         }
     }
     let writer = repo.write(handle.patience())?;
@@ -140,7 +140,7 @@ pub(super) fn refuse_dirty(repo: &Repo, at: &WorktreeLocation, name: &str) -> Re
         return Err(WireError::conflict(text).hint("finish or abort it first").into());
     }
     if !status.entries.is_empty() {
-        let text = format!("`{name}` has {} uncommitted changes", status.entries.len());
+        let text = format!("`{name}` has {}", some(status.entries.len(), "uncommitted change"));
         return Err(WireError::conflict(text).hint("commit or stash them first").into());
     }
     Ok(())

@@ -32,7 +32,7 @@ impl Worktrees {
         caller: &Caller,
     ) -> Result<WorktreeMerged, WireError> {
         if params.squash && params.no_ff {
-            return Err(WireError::user("a squashed commit is no merge commit: choose one of both"));
+            return Err(WireError::usage("a squashed commit is no merge commit: choose one of both"));
         }
         let (repo, row) = self.find(&params.at, params.name.as_deref(), caller).await?;
         if row.is_main {

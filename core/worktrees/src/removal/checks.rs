@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::rows::WorktreeRow;
 use crate::service::RepoHandle;
 use crate::trunk;
-use crate::view::{location, progress};
+use crate::view::{location, progress, some};
 
 /// The state that a removal starts from.
 #[derive(Debug, Clone, Default)]
@@ -61,6 +61,9 @@ pub(crate) fn inspect(
         if !force {
             refuse_dirty(row, &status)?;
         }
+    } else {
+        // Nobody can look any more; what was staged is kept in any case.
+        found.has_staged = row.admin_dir.join("index").is_file();
     }
     found.own_commits = own_commits(repo, &found, None)?;
     let count = match elsewhere {
@@ -69,8 +72,11 @@ pub(crate) fn inspect(
     };
     let lost = count > 0 && (!keep_branch || found.branch.is_none());
     if lost && !force {
-        let error =
-            WireError::conflict(format!("worktree `{}` has {count} commits found nowhere else", row.name));
+        let error = WireError::conflict(format!(
+            "worktree `{}` has {} found nowhere else",
+            row.name,
+            some(count, "commit")
+        ));
         let error = if found.branch.is_some() {
             error.hint("push or merge them, or use --keep-branch")
         } else {
@@ -88,7 +94,8 @@ fn refuse_dirty(row: &WorktreeRow, status: &podium_git::Status) -> Result<()> {
     }
     if !status.entries.is_empty() {
         let count = status.entries.len();
-        let error = WireError::conflict(format!("worktree `{}` has {count} uncommitted changes", row.name));
+        let what = some(count, "uncommitted change");
+        let error = WireError::conflict(format!("worktree `{}` has {what}", row.name));
         let error = error.hint("commit or stash them");
         return Err(error.hint("--force removes it all the same; `imi undo` brings it back").into());
     }

@@ -9,9 +9,11 @@ mod record;
 mod remove;
 pub(crate) mod trash;
 mod undo;
+mod workers;
 
 pub(crate) use record::Removal;
 pub(crate) use remove::{delete_branch, move_to_trash};
+pub use workers::Workers;
 
 /// Points at which a crash can happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

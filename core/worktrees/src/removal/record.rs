@@ -1,6 +1,6 @@
 //! Rows of `removals`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use podium_git::Oid;
 use podium_store::rusqlite::{self, Connection, OptionalExtension, Row, params};
@@ -70,6 +70,18 @@ impl Removal {
              ORDER BY removed_at DESC, id DESC LIMIT 1"
         );
         conn.prepare_cached(&sql)?.query_row(params![repo, id], Self::read).optional()
+    }
+
+    /// The repository of what was removed from this path last.
+    pub(crate) fn repo_of_path(conn: &Connection, path: &Path) -> rusqlite::Result<Option<String>> {
+        let sql = "SELECT repo FROM removals WHERE path = ?1 ORDER BY removed_at DESC LIMIT 1";
+        conn.prepare_cached(sql)?.query_row([paths::to_bytes(path)], |row| row.get(0)).optional()
+    }
+
+    /// The repository of what lies in this trash.
+    pub(crate) fn repo_of_trash(conn: &Connection, tree_trash: &Path) -> rusqlite::Result<Option<String>> {
+        let sql = "SELECT repo FROM removals WHERE tree_trash = ?1";
+        conn.prepare_cached(sql)?.query_row([paths::to_bytes(tree_trash)], |row| row.get(0)).optional()
     }
 
     pub(crate) fn in_state(conn: &Connection, state: &str) -> rusqlite::Result<Vec<Self>> {

@@ -9,6 +9,7 @@ use podium_store::{Durability, NewEvent, Tx, rfc3339};
 use serde_json::json;
 
 use super::checks::{self, Found};
+use super::workers::refuse_working;
 use super::{Removal, Step, trash};
 use crate::claim::may_force;
 use crate::error::{Error, Result};
@@ -27,7 +28,7 @@ impl Worktrees {
     ///
     /// # Errors
     /// `Conflict` for the main worktree and trunk always; for a claimed or dirty one, and for commits found nowhere
-    /// else, unless a person forces.
+    /// else, and while a session works there, unless a person forces.
     pub async fn remove(
         &self,
         params: WorktreeRemoveParams,
@@ -77,6 +78,10 @@ impl Worktrees {
         let _turn = self.inner.gates.enter(format!("name/{}/{}", repo.id, row.name)).await;
         // One at a time: two branches at one commit must not each count on the other to keep it.
         let _removals = self.inner.gates.enter(format!("removals/{}", repo.id)).await;
+        let working = self.working_in(&row).await?;
+        if !params.force {
+            refuse_working(&row, &working)?;
+        }
         let handle = self.handle(repo).await?;
         let before = self.run_hook(Hook::PreRemove, &handle, &row.path, &row.name, Some(&row), caller).await;
         if !params.force {
@@ -87,7 +92,12 @@ impl Worktrees {
         let (force, keep_branch) = (params.force, params.keep_branch);
         let look =
             move |repo: &Repo| checks::inspect(&asked, repo, &seen, force, keep_branch, elsewhere.as_ref());
-        let found = self.with_repo(&handle, caller, look).await?;
+        let mut found = self.with_repo(&handle, caller, look.clone()).await?;
+        if !working.is_empty() {
+            // Only for a removal that nothing else stops; what they still wrote is looked at again.
+            self.stop_working(&working).await;
+            found = self.with_repo(&handle, caller, look).await?;
+        }
         let removal = self.plan(repo, &row, &found, params, caller);
         let _busy = self.busy(&removal.id);
         self.intend(&row, removal.clone()).await?;
@@ -114,7 +124,8 @@ impl Worktrees {
             }
         };
         after(&self.inner.settings, Step::RemoveBranchDeleted)?;
-        self.finish_removal(&handle, removal, deleted).await
+        let removed = self.finish_removal(&handle, removal, deleted).await?;
+        Ok(WorktreeRemoved { interrupted: working, ..removed })
     }
 
     fn plan(
@@ -201,6 +212,7 @@ impl Worktrees {
             undo: removal.id,
             branch_deleted,
             undo_until: rfc3339(removal.purge_at),
+            interrupted: Vec::new(),
         })
     }
 
@@ -247,7 +259,11 @@ fn staged_commit(
     let index = row.admin_dir.join("index");
     podium_git::copy_index_file(&index, &copy).map_err(|error| Error::io("copied", &index, error))?;
     let writer = repo.write(std::time::Duration::from_secs(600))?;
-    let at = location(row);
+    let mut at = location(row);
+    if !at.path.is_dir() {
+        // Only the index is read; git wants a folder to stand in all the same.
+        at.path.clone_from(&removal.trash);
+    }
     let tree = match writer.write_tree(&at, Some(&copy)) {
         Ok(tree) => tree,
         Err(GitError::Failed { .. }) => return Ok(None),

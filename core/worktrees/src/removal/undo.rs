@@ -1,9 +1,9 @@
 //! The way back.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use podium_git::{GitError, Repo};
+use podium_git::{GitError, Repo, WorktreeLocation};
 use podium_protocol::{WireError, WorktreeUndoParams, WorktreeUndone};
 use podium_store::{Durability, NewEvent, Tx};
 use serde_json::json;
@@ -55,8 +55,10 @@ impl Worktrees {
         };
         let (this, caller, shared) = (self.clone(), caller.clone(), handle.clone());
         let undo = removal.id.clone();
+        let without_tree = !trash::exists(&removal.tree());
         let row = self.to_its_end(async move { this.bring_back(&shared, removal, &caller).await }).await?;
-        Ok(WorktreeUndone { undo, worktree: self.view_by_id(&handle, &row.id).await? })
+        let notes = if without_tree { vec![what_is_lost(&row)] } else { Vec::new() };
+        Ok(WorktreeUndone { undo, worktree: self.view_by_id(&handle, &row.id).await?, notes })
     }
 
     async fn take_back_merge(
@@ -75,7 +77,8 @@ impl Worktrees {
         // Where it was removed for good meanwhile, the main worktree stands for the repository.
         let shown = rows.iter().find(|row| row.id == id).or(rows.first());
         let shown = shown.ok_or_else(|| WireError::not_found("the merge is undone; no worktree is left"))?;
-        Ok(WorktreeUndone { undo, worktree: self.view_by_id(handle, &shown.id).await? })
+        let worktree = self.view_by_id(handle, &shown.id).await?;
+        Ok(WorktreeUndone { undo, worktree, notes: Vec::new() })
     }
 
     pub(crate) async fn bring_back(
@@ -229,9 +232,31 @@ fn restore_on_disk(
     if trash::exists(&removal.tree()) {
         point_at(removal, &admin_dir)?;
         trash::rename(&removal.tree(), &removal.path)?;
+    } else if !trash::exists(&removal.path.join(".git"))
+        && let Err(error) = write_anew(repo, handle, removal, &admin_dir)
+    {
+        tracing::warn!(%error, worktree = removal.name, "the files of a deleted folder were not written anew");
     }
     after(settings, Step::UndoTreeMoved)?;
     Ok(admin_dir)
+}
+
+/// There is no tree to move back: its folder was deleted before the removal. Git still has what was committed or
+/// staged. The `.git` file comes last, so that a folder without one is known to be half written.
+fn write_anew(repo: &Repo, handle: &RepoHandle, removal: &Removal, admin_dir: &Path) -> Result<()> {
+    trash::make(&removal.path)?;
+    let at = WorktreeLocation { git_dir: admin_dir.to_owned(), path: removal.path.clone() };
+    repo.write_staged(&at, handle.patience())?;
+    let file = removal.path.join(".git");
+    std::fs::write(&file, link_to(admin_dir)).map_err(|error| Error::io("written", &file, error))
+}
+
+fn what_is_lost(row: &WorktreeRow) -> String {
+    let lost = "its folder had been deleted before it was removed: what was neither committed nor staged there is gone";
+    if row.path.join(".git").is_file() {
+        return format!("{lost}; files that git knows were written anew");
+    }
+    format!("{lost}; the branch is back, its files could not be written to {}", row.path.display())
 }
 
 /// Renames the admin folder back; to another name when git gave its own away meanwhile.
@@ -265,13 +290,14 @@ fn return_admin(removal: &Removal) -> Result<()> {
 }
 
 /// The `.git` file of the tree, where the admin folder has a new name.
-fn point_at(removal: &Removal, admin_dir: &std::path::Path) -> Result<()> {
+fn point_at(removal: &Removal, admin_dir: &Path) -> Result<()> {
     if admin_dir == removal.admin_dir {
         return Ok(());
     }
     let file = removal.tree().join(".git");
-    let mut line = b"gitdir: ".to_vec();
-    line.extend(paths::to_bytes(admin_dir));
-    line.push(b'\n');
-    std::fs::write(&file, line).map_err(|error| Error::io("written", &file, error))
+    std::fs::write(&file, link_to(admin_dir)).map_err(|error| Error::io("written", &file, error))
+}
+
+fn link_to(admin_dir: &Path) -> Vec<u8> {
+    [b"gitdir: ", paths::to_bytes(admin_dir).as_slice(), b"\n"].concat()
 }

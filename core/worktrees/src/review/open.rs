@@ -17,7 +17,7 @@ use crate::layout::{self, Plan};
 use crate::rows::WorktreeRow;
 use crate::service::{RepoHandle, Worktrees, new_id};
 use crate::settings::Caller;
-use crate::view::location;
+use crate::view::{location, some};
 
 /// What became of a request to open a review.
 struct Opened {
@@ -43,7 +43,7 @@ impl Worktrees {
         let started = Instant::now();
         let number = params.number.as_ref().and_then(podium_protocol::ReviewNumber::get);
         let number = number.ok_or_else(|| {
-            WireError::user("a review needs the number of a pull request").hint("imi review 123")
+            WireError::usage("a review needs the number of a pull request").hint("imi review 123")
         })?;
         let claimant = match &params.agent_id {
             None => None,
@@ -290,7 +290,7 @@ fn update(
         return Ok(Update { moved: true, note: None });
     }
     if ahead.ahead == 0 {
-        return stay(format!("has {} commits of its own on top of the request", ahead.behind));
+        return stay(format!("has {} of its own on top of the request", some(ahead.behind, "commit")));
     }
     if base == Some(&head) {
         // Nobody committed here: the author rewrote the request.

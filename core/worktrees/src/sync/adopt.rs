@@ -155,7 +155,7 @@ fn plain(path: &str) -> Result<PathBuf> {
         return Ok(plain);
     }
     let shown: String = path.chars().take(200).collect();
-    Err(WireError::user(format!("`{shown}` is no path below the top of a worktree")).into())
+    Err(WireError::usage(format!("`{shown}` is no path below the top of a worktree")).into())
 }
 
 /// Where the shared file lies, or would: beside those of its layer.

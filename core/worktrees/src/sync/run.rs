@@ -21,7 +21,7 @@ use crate::error::{Error, Result, blocking};
 use crate::rows::{RepoRow, WorktreeRow};
 use crate::service::{RepoHandle, Worktrees, lock};
 use crate::settings::Caller;
-use crate::view::location;
+use crate::view::{location, some};
 
 /// What is asked of a synchronisation.
 #[derive(Debug, Clone)]
@@ -364,12 +364,12 @@ impl Worktrees {
             }
             let mut undone = Vec::new();
             if count > 0 {
-                undone.push(format!("took {count} links to {} away", place.folder.display()));
+                undone.push(format!("took {} to {} away", some(count, "link"), place.folder.display()));
             }
             if !known.excludes.is_empty() {
                 let writer = asked.repo.write(asked.patience())?;
                 if writer.remove_excludes(&known.excludes)? {
-                    undone.push(format!("took {} lines out of info/exclude", known.excludes.len()));
+                    undone.push(format!("took {} out of info/exclude", some(known.excludes.len(), "line")));
                 }
             }
             Ok(undone)

@@ -88,14 +88,16 @@ fn checked(name: &str) -> Result<String, WireError> {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     let first = name.chars().next().is_some_and(|c| c.is_ascii_lowercase());
     if !first || name.len() > 20 || !name.chars().all(plain) {
-        let error = WireError::user(format!("`{shown}` cannot be a type of worktree"));
+        let error = WireError::usage(format!("`{shown}` cannot be a type of worktree"));
         return Err(error.hint("a type is a word of at most 20 small letters and digits"));
     }
     if KINDS.contains(&name) {
         return Err(WireError::conflict(format!("`{name}` is a type already")));
     }
     if RESERVED.contains(&name) {
-        return Err(WireError::user(format!("`{name}` has a meaning of its own")).hint("choose another word"));
+        return Err(
+            WireError::usage(format!("`{name}` has a meaning of its own")).hint("choose another word")
+        );
     }
     Ok(name.to_owned())
 }

@@ -13,7 +13,7 @@ use podium_protocol::{
     WorktreeRemoved,
 };
 use podium_store::{Options, Store};
-use podium_worktrees::{AgentCaller, Caller, Settings, Step, Worktrees};
+use podium_worktrees::{AgentCaller, Caller, Settings, Step, Workers, Worktrees};
 
 pub(crate) const HOST: &str = "here";
 /// Far beyond what anything takes.
@@ -28,7 +28,24 @@ pub(crate) struct Bed {
     pub(crate) clock: Arc<AtomicI64>,
     pub(crate) session_lives: Arc<AtomicBool>,
     pub(crate) stop_at: Arc<Mutex<Option<Step>>>,
+    pub(crate) workers: Arc<Busy>,
     _dir: tempfile::TempDir,
+}
+
+/// Sessions that work in worktrees until they are stopped.
+#[derive(Default)]
+pub(crate) struct Busy(pub(crate) Mutex<BTreeMap<String, String>>);
+
+#[async_trait::async_trait]
+impl Workers for Busy {
+    async fn working_in(&self, worktree: &str) -> Result<Vec<String>, WireError> {
+        let busy = self.0.lock().unwrap();
+        Ok(busy.iter().filter(|(_, at)| *at == worktree).map(|(id, _)| id.clone()).collect())
+    }
+
+    async fn stop(&self, ids: &[String]) {
+        self.0.lock().unwrap().retain(|id, _| !ids.contains(id));
+    }
 }
 
 impl Bed {
@@ -54,18 +71,19 @@ impl Bed {
         let store = Store::open(&Options { path: root.join("podium.db") }).unwrap();
         let clock = Arc::new(AtomicI64::new(podium_store::now_ms()));
         let (session_lives, stop_at) = (Arc::new(AtomicBool::new(true)), Arc::new(Mutex::new(None)));
-        let settings = settings(&root, &clock, &session_lives, &stop_at);
+        let workers = Arc::new(Busy::default());
+        let settings = settings(&root, &clock, &session_lives, &stop_at, &workers);
         let config = Arc::new(Live::load(vec![Layer::User(root.join("config.toml"))]).unwrap());
         let service = Worktrees::open(store.clone(), config.clone(), settings);
         let work = root.join("work");
-        Self { root, work, store, config, service, clock, session_lives, stop_at, _dir: dir }
+        Self { root, work, store, config, service, clock, session_lives, stop_at, workers, _dir: dir }
     }
 
     /// What a new daemon finds after this one was killed.
     pub(crate) async fn restart(&mut self) {
         self.service.shutdown().await;
         *self.stop_at.lock().unwrap() = None;
-        let settings = settings(&self.root, &self.clock, &self.session_lives, &self.stop_at);
+        let settings = settings(&self.root, &self.clock, &self.session_lives, &self.stop_at, &self.workers);
         self.service = Worktrees::open(self.store.clone(), self.config.clone(), settings);
         self.service.recover().await;
     }
@@ -226,12 +244,14 @@ fn settings(
     clock: &Arc<AtomicI64>,
     session_lives: &Arc<AtomicBool>,
     stop_at: &Arc<Mutex<Option<Step>>>,
+    workers: &Arc<Busy>,
 ) -> Settings {
     let (clock, lives, stop) = (clock.clone(), session_lives.clone(), stop_at.clone());
     let alive = Arc::new(move |_: &str| lives.load(Ordering::SeqCst));
     let mut settings = Settings::new(HOST, root.join("home"), alive);
     settings.now = Arc::new(move || clock.load(Ordering::SeqCst));
     settings.env = env(root);
+    settings.workers = Some(workers.clone());
     settings.stop_after = Some(Arc::new(move |step| *stop.lock().unwrap() == Some(step)));
     settings
 }

@@ -67,11 +67,22 @@ async fn only_the_owner_releases_and_only_with_the_current_token() {
     let stale = ClaimReleaseParams { token: Some(old), ..bed.releasing("feat-x", "a") };
     let error = bed.service.release(stale, &person()).await.unwrap_err();
     assert!(error.message.contains("stale"), "{error}");
-    let beat = ClaimHeartbeatParams { at: bed.at(), worktree: Some("feat-x".into()), token: old };
+    let beat = ClaimHeartbeatParams { at: bed.at(), worktree: Some("feat-x".into()), token: Some(old) };
     assert_eq!(bed.service.heartbeat(beat.clone(), &person()).await.unwrap_err().kind, ErrorKind::Conflict);
-    bed.service.heartbeat(ClaimHeartbeatParams { token: new, ..beat }, &person()).await.unwrap();
+    bed.service
+        .heartbeat(ClaimHeartbeatParams { token: Some(new), ..beat.clone() }, &person())
+        .await
+        .unwrap();
+    // A person keeps whatever claim there is; an agent proves that it is its own.
+    let bare = ClaimHeartbeatParams { token: None, ..beat };
+    let kept = bed.service.heartbeat(bare.clone(), &person()).await.unwrap();
+    assert_eq!(kept.claim.agent_id, "a");
+    let error = bed.service.heartbeat(bare.clone(), &agent("a", "s")).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::User, "{error}");
     let by_token = ClaimReleaseParams { token: Some(new), agent_id: None, ..bed.releasing("feat-x", "a") };
     assert_eq!(bed.service.release(by_token, &person()).await.unwrap().token, new);
+    let error = bed.service.heartbeat(bare, &person()).await.unwrap_err();
+    assert!(error.message.contains("nobody holds"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -153,7 +153,7 @@ async fn a_silent_owner_becomes_unknown_and_never_dead() {
     bed.clock.fetch_add(400 * 86_400_000, Ordering::SeqCst);
     assert_eq!(alive(&bed).await, Alive::Unknown);
     assert_eq!(bed.claim("feat-x", "b").await.unwrap_err().kind, ErrorKind::Conflict);
-    let beat = ClaimHeartbeatParams { at: bed.at(), worktree: Some("feat-x".into()), token };
+    let beat = ClaimHeartbeatParams { at: bed.at(), worktree: Some("feat-x".into()), token: Some(token) };
     assert_eq!(bed.service.heartbeat(beat, &person()).await.unwrap().claim.alive, Alive::Yes);
     bed.clock.fetch_add(901_000, Ordering::SeqCst);
     bed.service.touch(&bed.list().await[1].id).await;

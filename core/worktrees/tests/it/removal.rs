@@ -3,7 +3,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
-use podium_protocol::{ErrorKind, UndoListParams, WorktreeRemoveParams, WorktreeUndoParams, WorktreeUndone};
+use podium_protocol::{
+    ErrorKind, UndoListParams, WorktreeRemoveParams, WorktreeState, WorktreeUndoParams, WorktreeUndone,
+};
 
 use crate::bed::{Bed, agent, person};
 
@@ -74,7 +76,7 @@ async fn commits_found_nowhere_else_and_changes_keep_a_worktree() {
     let path = PathBuf::from(bed.create("x").await.worktree.path);
     bed.commit(&path, "b.txt", "b");
     let error = bed.remove("feat-x", false).await.unwrap_err();
-    assert!(error.message.contains("1 commits found nowhere else"), "{error}");
+    assert!(error.message.contains("1 commit found nowhere else"), "{error}");
     bed.git(&path, &["push", "-q", "origin", "feat-x"]);
     std::fs::write(path.join("new"), "precious").unwrap();
     let error = bed.remove("feat-x", false).await.unwrap_err();
@@ -218,4 +220,59 @@ async fn a_trash_above_its_quota_loses_the_oldest_removals_and_never_those_of_th
 async fn kept(bed: &Bed) -> Vec<String> {
     let list = bed.service.undos(UndoListParams { at: bed.at() }, &person()).await.unwrap();
     list.undos.into_iter().map(|undo| undo.id).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_deleted_by_hand_comes_back_as_far_as_git_knows_it_and_the_rest_is_said_to_be_gone() {
+    let bed = Bed::new();
+    let path = full_tree(&bed).await;
+    let log = bed.git(&path, &["log", "--format=%H %s"]);
+    std::fs::remove_dir_all(&path).unwrap();
+    bed.remove("feat-x", true).await.unwrap();
+    for args in [&["reflog", "expire", "--expire=now", "--all"][..], &["gc", "-q", "--prune=now"]] {
+        bed.git(&bed.work, args);
+    }
+    let back = undo(&bed).await.unwrap();
+    assert_eq!(back.notes.len(), 1, "{:?}", back.notes);
+    assert!(back.notes[0].contains("neither committed nor staged"), "{:?}", back.notes);
+    assert_eq!(back.worktree.state, WorktreeState::Ready);
+    assert_eq!(bed.git(&path, &["log", "--format=%H %s"]), log);
+    assert_eq!(bed.git(&path, &["status", "--porcelain"]), "M  a.txt\n");
+    assert_eq!(std::fs::read_to_string(path.join("a.txt")).unwrap(), "staged\n");
+    assert!(!path.join("ignored.txt").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_whole_tree_comes_back_without_a_word_about_losses() {
+    let bed = Bed::new();
+    bed.create("x").await;
+    bed.remove("feat-x", false).await.unwrap();
+    assert_eq!(undo(&bed).await.unwrap().notes, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_at_work_keeps_its_worktree_and_is_interrupted_by_force_alone() {
+    let bed = Bed::new();
+    let made = bed.create("x").await.worktree;
+    bed.workers.0.lock().unwrap().insert("s-1".to_owned(), made.id.clone());
+    bed.workers.0.lock().unwrap().insert("s-2".to_owned(), "elsewhere".to_owned());
+    let error = bed.remove("feat-x", false).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Conflict);
+    assert!(error.message.contains("session s-1 works in worktree `feat-x`"), "{error}");
+    assert!(error.hints.iter().any(|hint| hint.contains("--force")), "{error:?}");
+    assert!(Path::new(&made.path).is_dir());
+    let removed = bed.remove("feat-x", true).await.unwrap();
+    assert_eq!(removed.interrupted, ["s-1"]);
+    let left: Vec<String> = bed.workers.0.lock().unwrap().keys().cloned().collect();
+    assert_eq!(left, ["s-2"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removal_that_is_refused_in_any_case_interrupts_nobody() {
+    let bed = Bed::new();
+    let main = bed.list().await.remove(0);
+    bed.workers.0.lock().unwrap().insert("s-1".to_owned(), main.id.clone());
+    let error = bed.remove(&main.name, true).await.unwrap_err();
+    assert!(error.message.contains("main worktree"), "{error}");
+    assert_eq!(bed.workers.0.lock().unwrap().len(), 1);
 }

@@ -341,7 +341,8 @@ local function go_on(id, prompt)
   end)
 end
 
---- Finishes what was interrupted; a session that is complete gets another turn, whose prompt is asked for.
+--- Finishes what was interrupted; a session that is complete or was cancelled gets another turn, whose prompt is asked
+--- for.
 ---@param id string
 ---@param prompt string?
 function M.resume(id, prompt)
@@ -349,10 +350,10 @@ function M.resume(id, prompt)
     return go_on(id, prompt)
   end
   server.ask('session/show', { id = id }, function(shown)
-    if shown.status ~= 'completed' and shown.status ~= 'in_progress' then
-      go_on(shown.id)
-    elseif shown.status == 'in_progress' then
+    if shown.status == 'in_progress' then
       M.open(shown.id)
+    elseif shown.status ~= 'completed' and shown.status ~= 'cancelled' then
+      go_on(shown.id)
     else
       vim.ui.input({ prompt = 'Next prompt: ' }, function(next_prompt)
         if next_prompt and next_prompt ~= '' then

@@ -130,7 +130,9 @@ Example, in a hook:
   imi verify-lock feat-x --agent-id claude-1 || exit 1")]
     VerifyLock(VerifyArgs),
     /// Keep a claim alive that no process is bound to
-    #[command(after_help = "Example:\n  imi heartbeat feat-x --token 17")]
+    #[command(
+        after_help = "Examples:\n  imi heartbeat feat-x              as a person\n  imi heartbeat feat-x --token 17   as the agent that holds it"
+    )]
     Heartbeat(HeartbeatArgs),
     /// Ports and database name that a worktree has of its own
     #[command(after_help = "\
@@ -423,7 +425,7 @@ pub struct VerifyArgs {
 pub struct HeartbeatArgs {
     /// Worktree [default: the one this folder lies in]
     pub name: Option<String>,
-    /// The claim's token [env: PODIUM_CLAIM_TOKEN]
+    /// The claim's token, which an agent needs [env: PODIUM_CLAIM_TOKEN]
     #[arg(long)]
     pub token: Option<u64>,
 }
@@ -435,7 +437,7 @@ pub struct RemoveArgs {
     /// Who removes [env: PODIUM_AGENT_ID] [default: the person]
     #[arg(long, value_name = "ID", alias = "yi-id")]
     pub agent_id: Option<String>,
-    /// Although dirty, claimed or with commits found nowhere else
+    /// Although dirty, claimed, worked in by a session (which is interrupted) or with commits found nowhere else
     #[arg(long)]
     pub force: bool,
     /// Leave the branch

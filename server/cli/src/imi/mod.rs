@@ -27,7 +27,7 @@ use crate::output::Ending;
 pub async fn run(context: &Context, args: ImiArgs) -> Ending {
     match &args.command {
         ImiCommand::ShellInit(init) => return shell::print(context, init.shell),
-        ImiCommand::Completions(shell) => return completions::print::<ImiCli>(&context.output, "imi", shell),
+        ImiCommand::Completions(shell) => return completions::print::<ImiCli>(context, "imi", shell).await,
         _ => {}
     }
     let at = match repo_selector(args.repo.as_deref()) {

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use podium_protocol::{
     Alive, ClaimAcquired, ClaimInfo, ClaimStanding, ClaimVerified, TreeStatus, Worktree, WorktreeCreated,
-    WorktreeRemoved, WorktreeState, WorktreeStatus,
+    WorktreeRemoved, WorktreeState, WorktreeStatus, WorktreeUndone,
 };
 
 use crate::style::{Painter, count, one_line, printable, shell_word, shortened};
@@ -173,14 +173,24 @@ pub(super) fn verified(answer: &ClaimVerified, now: Timestamp, paint: Painter) -
 
 pub(super) fn removed(answer: &WorktreeRemoved, paint: Painter) -> String {
     let branch = if answer.branch_deleted { " with its branch" } else { "; its branch stays" };
-    format!(
-        "{} {} is removed{branch}\n{} `imi undo {}` brings it back until {}",
-        paint.green("✓"),
-        paint.bold(&one_line(&answer.name)),
-        paint.cyan("hint:"),
-        one_line(&answer.undo),
-        one_line(&answer.undo_until),
-    )
+    let (done, name, hint) = (paint.green("✓"), paint.bold(&one_line(&answer.name)), paint.cyan("hint:"));
+    let (undo, until) = (one_line(&answer.undo), one_line(&answer.undo_until));
+    let mut text = format!("{done} {name} is removed{branch}\n");
+    for id in &answer.interrupted {
+        let (id, note) = (one_line(id), paint.yellow("note:"));
+        text += &format!("{note} session {id} worked there and is interrupted; after an undo, ");
+        text += &format!("`jelmore sessions resume {id}` goes on with it\n");
+    }
+    text + &format!("{hint} `imi undo {undo}` brings it back until {until}")
+}
+
+pub(super) fn undone(answer: &WorktreeUndone, paint: Painter) -> String {
+    let (done, name) = (paint.green("✓"), one_line(&answer.worktree.name));
+    let mut text = format!("{done} {name} is back at {}", printable(&answer.worktree.path));
+    for note in &answer.notes {
+        text += &format!("\n{} {}", paint.yellow("note:"), printable(note));
+    }
+    text
 }
 
 fn owner(claim: &ClaimInfo, now: Timestamp) -> String {
@@ -363,7 +373,11 @@ mod tests {
             undo: "u-1".into(),
             branch_deleted: true,
             undo_until: "2026-02-01T12:00:00Z".into(),
+            interrupted: Vec::new(),
         };
         insta::assert_snapshot!(removed(&answer, Painter::new(false)));
+        let answer = WorktreeRemoved { interrupted: vec!["s-1".into()], ..answer };
+        let text = removed(&answer, Painter::new(false));
+        assert!(text.contains("session s-1") && text.contains("`jelmore sessions resume s-1`"), "{text}");
     }
 }

@@ -12,7 +12,7 @@ use super::folder_name;
 use crate::context::Context;
 use crate::output::Ending;
 use crate::progress::waiting;
-use crate::style::{Painter, one_line, printable};
+use crate::style::{Painter, count, one_line, printable};
 
 pub(super) async fn sync(context: &Context, at: RepoSelector, args: SyncArgs) -> Ending {
     let client = context.client()?;
@@ -39,7 +39,11 @@ fn shown(report: &SyncReport, paint: Painter) -> String {
     for tree in &report.worktrees {
         let told: Vec<&SyncFile> = tree.files.iter().filter(|file| file.state != SyncState::Ok).collect();
         let mark = if tree.off == 0 { paint.green("✓") } else { paint.yellow("!") };
-        text += &format!("{mark} {}  {} files\n", paint.bold(&one_line(&tree.name)), tree.files.len());
+        text += &format!(
+            "{mark} {}  {}\n",
+            paint.bold(&one_line(&tree.name)),
+            count(tree.files.len() as u64, "file")
+        );
         for file in told {
             text += &line(file, paint);
         }

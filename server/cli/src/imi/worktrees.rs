@@ -17,7 +17,7 @@ use super::{folder_name, free_name, render};
 use crate::context::{Context, repo_selector, wire_path};
 use crate::output::Ending;
 use crate::progress::waiting;
-use crate::style::{printable, shell_word};
+use crate::style::shell_word;
 
 pub(super) async fn create(context: &Context, at: RepoSelector, kind: &str, args: CreateArgs) -> Ending {
     let params = WorktreeCreateParams {
@@ -122,14 +122,7 @@ pub(super) async fn undo(context: &Context, at: RepoSelector, args: UndoArgs) ->
     let client = context.client()?;
     let params = WorktreeUndoParams { at, id: args.id };
     let answer = waiting(&context.output, "restoring", client.call::<WorktreeUndo>(params)).await?;
-    context.output.reply(&answer, |paint| {
-        format!(
-            "{} {} is back at {}",
-            paint.green("✓"),
-            answer.worktree.name,
-            printable(&answer.worktree.path)
-        )
-    })?;
+    context.output.reply(&answer, |paint| render::undone(&answer, paint))?;
     Ok(0)
 }
 

@@ -31,7 +31,7 @@ pub struct JelmoreCli {
 
 #[derive(Debug, Clone, Args)]
 pub struct JelmoreArgs {
-    /// Any path inside the repository [default: the current folder]
+    /// Any path inside the repository [default: the current folder; of lists outside of all: everything]
     #[arg(long, global = true, value_name = "PATH", display_order = 901)]
     pub repo: Option<PathBuf>,
     #[command(subcommand)]
@@ -89,14 +89,21 @@ pub struct StartArgs {
     #[arg(long)]
     /// Model of the provider
     pub model: Option<String>,
+    #[command(flatten)]
+    pub bounds: BoundsArgs,
+}
+
+/// What holds for the turn that a prompt begins, and for those after it.
+#[derive(Debug, Clone, Args)]
+pub struct BoundsArgs {
     /// Seed of a local model: same seed, same text
-    #[arg(long)]
+    #[arg(long, requires = "prompt")]
     pub seed: Option<u64>,
     /// Upper bound of the answer, in tokens
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", requires = "prompt", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_tokens: Option<u32>,
     /// 0 to 2; 0 takes the likeliest token always
-    #[arg(long, value_name = "T", value_parser = temperature)]
+    #[arg(long, value_name = "T", requires = "prompt", value_parser = temperature)]
     pub temperature: Option<f64>,
 }
 
@@ -112,7 +119,7 @@ pub enum SessionsCommand {
     /// Sessions, newest first
     #[command(
         visible_alias = "ls",
-        after_help = "Examples:\n  jelmore sessions list\n  jelmore sessions list --status interrupted"
+        after_help = "Examples:\n  jelmore sessions list\n  jelmore sessions list --status interrupted\n  jelmore sessions list --all"
     )]
     List(SessionListArgs),
     /// A session with its transcript
@@ -128,7 +135,8 @@ pub enum SessionsCommand {
 Examples:
   jelmore sessions resume ID                          all of it, then what is missing
   jelmore sessions resume ID --from-seq 42            only what comes after item 42
-  jelmore sessions resume ID --prompt \"And in Rust?\"  one more turn")]
+  jelmore sessions resume ID --prompt \"And in Rust?\"  one more turn
+  jelmore sessions resume ID --again                  finish an answer that was cancelled")]
     Resume(SessionResumeArgs),
     /// End a running session; what it said stays
     #[command(after_help = "Example:\n  jelmore sessions cancel ID")]
@@ -154,6 +162,9 @@ pub struct SessionListArgs {
     /// Only sessions of this worktree
     #[arg(long, value_name = "NAME")]
     pub worktree: Option<String>,
+    /// Of every repository, and of none
+    #[arg(long, short)]
+    pub all: bool,
     /// At most so many
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub limit: Option<u32>,
@@ -187,6 +198,11 @@ pub struct SessionResumeArgs {
     /// Next turn; `-` reads it from standard input
     #[arg(long, short, value_name = "TEXT", allow_hyphen_values = true)]
     pub prompt: Option<String>,
+    /// Finish an answer that was cancelled
+    #[arg(long, conflicts_with = "prompt")]
+    pub again: bool,
+    #[command(flatten)]
+    pub bounds: BoundsArgs,
 }
 
 #[derive(Debug, Clone, Args)]

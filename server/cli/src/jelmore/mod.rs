@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use podium_protocol::{ProviderListMethod, ProviderListParams};
 
 use crate::completions;
-use crate::context::{Context, repo_selector};
+use crate::context::{Context, list_scope, repo_selector};
 use crate::output::{Ending, Output};
 use crate::progress::waiting;
 
@@ -36,16 +36,19 @@ pub async fn run(context: &Context, args: JelmoreArgs) -> Ending {
         JelmoreCommand::Providers => providers(context).await,
         JelmoreCommand::Start(start) => start::start(context, repo_selector(repo)?, start).await,
         JelmoreCommand::Sessions(command) => match command {
-            SessionsCommand::List(list) => sessions::list(context, list).await,
+            SessionsCommand::List(list) => sessions::list(context, list_scope(repo, list.all)?, list).await,
             SessionsCommand::Show(show) => sessions::show(context, show).await,
-            SessionsCommand::Search(search) => sessions::search(context, search).await,
+            SessionsCommand::Search(search) => {
+                // Words are looked for everywhere, unless a place is named.
+                sessions::search(context, list_scope(repo, repo.is_none())?, search).await
+            }
             SessionsCommand::Resume(resume) => start::resume(context, repo_selector(repo)?, resume).await,
             SessionsCommand::Cancel(id) => sessions::cancel(context, id).await,
             SessionsCommand::Capability(id) => sessions::capability(context, id).await,
         },
         JelmoreCommand::Inbox(inbox) => inbox::run(context, inbox).await,
         JelmoreCommand::Completions(shell) => {
-            completions::print::<JelmoreCli>(&context.output, "jelmore", &shell)
+            completions::print::<JelmoreCli>(context, "jelmore", &shell).await
         }
     }
 }

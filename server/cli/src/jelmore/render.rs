@@ -7,7 +7,7 @@ use podium_protocol::{
 };
 
 use crate::style::{Painter, count, one_line, printable, shortened};
-use crate::table::Rows;
+use crate::table::{Rows, repo_name, several_repos};
 use crate::time::ago;
 
 /// Longest remark about an item that is not text, in characters.
@@ -26,13 +26,15 @@ pub(super) fn sessions(sessions: &[SessionInfo], now: Timestamp, paint: Painter)
     if sessions.is_empty() {
         return format!("no sessions\n{} jelmore start --prompt TEXT starts one", paint.cyan("hint:"));
     }
-    let mut rows = Rows::new(&["ID", "STATUS", "AGE", "PROVIDER", "WORKTREE", "AGENT", "TITLE"]);
+    let mut rows = Rows::new(&["ID", "STATUS", "AGE", "PROVIDER", "REPO", "WORKTREE", "AGENT", "TITLE"]);
+    let several = several_repos(sessions.iter().map(|s| s.repo.as_ref()));
     for s in sessions {
         rows.push([
             s.id.clone(),
             status(s.status),
             ago(&s.updated_at, now),
             s.provider.clone(),
+            s.repo.as_ref().filter(|_| several).map(repo_name).unwrap_or_default(),
             s.worktree.clone().unwrap_or_default(),
             s.agent_id.clone().unwrap_or_default(),
             shortened(&one_line(&s.title), 60),
@@ -173,6 +175,7 @@ mod tests {
             agent_id: Some("claude-1".into()),
             worktree: Some("feat-x".into()),
             worktree_path: Some("/w/feat-x".into()),
+            repo: None,
             created_at: "2026-01-02T11:00:00Z".into(),
             updated_at: "2026-01-02T11:58:00Z".into(),
             checkpoint: Some(CheckpointRef { id: "c1".into(), seq: 3 }),
@@ -196,6 +199,18 @@ mod tests {
     #[test]
     fn sessions_are_a_table() {
         insta::assert_snapshot!(sessions(&[session()], now(), Painter::new(false)));
+    }
+
+    #[test]
+    fn sessions_of_several_repositories_say_which() {
+        let of = |root: &str| {
+            let repo = podium_protocol::RepoRef { id: root.into(), root: root.into() };
+            SessionInfo { repo: Some(repo), ..session() }
+        };
+        let same = sessions(&[of("/a/one"), of("/a/one")], now(), Painter::new(false));
+        assert!(!same.contains("REPO"), "{same}");
+        let both = sessions(&[of("/a/one"), of("/b/two")], now(), Painter::new(false));
+        assert!(["REPO", "one", "two"].iter().all(|word| both.contains(word)), "{both}");
     }
 
     #[test]

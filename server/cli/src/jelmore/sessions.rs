@@ -2,8 +2,8 @@
 
 use podium_client::Client;
 use podium_protocol::{
-    SessionCancel, SessionCancelParams, SessionCapabilityMethod, SessionCapabilityParams, SessionListMethod,
-    SessionListParams, SessionShow, SessionShowParams, SessionShown, WireError,
+    ListScope, SessionCancel, SessionCancelParams, SessionCapabilityMethod, SessionCapabilityParams,
+    SessionListMethod, SessionListParams, SessionShow, SessionShowParams, SessionShown, WireError,
 };
 
 use super::args::{SessionIdArgs, SessionListArgs, SessionSearchArgs, SessionShowArgs};
@@ -13,8 +13,9 @@ use crate::output::Ending;
 use crate::progress::waiting;
 use crate::style::shell_word;
 
-pub(super) async fn list(context: &Context, args: SessionListArgs) -> Ending {
+pub(super) async fn list(context: &Context, scope: ListScope, args: SessionListArgs) -> Ending {
     let params = SessionListParams {
+        scope,
         status: args.status.map(Into::into),
         worktree: args.worktree,
         query: None,
@@ -23,9 +24,9 @@ pub(super) async fn list(context: &Context, args: SessionListArgs) -> Ending {
     print_list(context, params).await
 }
 
-pub(super) async fn search(context: &Context, args: SessionSearchArgs) -> Ending {
+pub(super) async fn search(context: &Context, scope: ListScope, args: SessionSearchArgs) -> Ending {
     let params =
-        SessionListParams { query: Some(args.query), limit: args.limit, ..SessionListParams::default() };
+        SessionListParams { scope, query: Some(args.query), limit: args.limit, ..Default::default() };
     print_list(context, params).await
 }
 

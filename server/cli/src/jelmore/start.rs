@@ -33,9 +33,9 @@ pub(super) async fn start(context: &Context, at: RepoSelector, args: StartArgs) 
         worktree: args.worktree,
         agent_id: context.agent(args.agent_id),
         model: args.model,
-        seed: args.seed,
-        max_tokens: args.max_tokens,
-        temperature: args.temperature,
+        seed: args.bounds.seed,
+        max_tokens: args.bounds.max_tokens,
+        temperature: args.bounds.temperature,
         ..SessionStartParams::default()
     };
     let client = context.client()?;
@@ -47,7 +47,15 @@ pub(super) async fn start(context: &Context, at: RepoSelector, args: StartArgs) 
 }
 
 pub(super) async fn resume(context: &Context, at: RepoSelector, args: SessionResumeArgs) -> Ending {
-    let params = SessionResumeParams { id: args.id, prompt: prompt(args.prompt)?, at };
+    let params = SessionResumeParams {
+        id: args.id,
+        prompt: prompt(args.prompt)?,
+        again: args.again,
+        seed: args.bounds.seed,
+        max_tokens: args.bounds.max_tokens,
+        temperature: args.bounds.temperature,
+        at,
+    };
     let client = context.client()?;
     let resumed =
         waiting(&context.output, "resuming the session", client.call::<SessionResume>(params)).await?;

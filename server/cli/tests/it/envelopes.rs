@@ -8,7 +8,6 @@ fn usage_errors_are_envelopes_with_exit_2() {
         &["imi", "--json"][..],
         &["imi", "claim", "--json"],
         &["imi", "feat", "x", "--no-such-option", "--json"],
-        &["imi", "heartbeat", "feat-x", "--json"],
         &["jelmore", "--json", "sessions", "list", "--limit", "0"],
         &["jelmore", "start", "--json", "--prompt", ""],
         &["jelmore", "start", "--json", "--temperature", "7", "--prompt", "x"],

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::call::{Call, dispatch};
 use crate::home::same_token;
+use crate::ipc::Capability;
 use crate::ipc::limit::TokenBucket;
 use crate::ipc::peer::{Outgoing, Peer};
 use crate::state::{Daemon, ended};
@@ -41,13 +42,14 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_HELLO: usize = 64 * 1024;
 
 /// Serves one client until it leaves or the daemon ends.
-pub(crate) async fn serve(daemon: Arc<Daemon>, stream: UnixStream, capability: Option<Caller>) {
+pub(crate) async fn serve(daemon: Arc<Daemon>, stream: UnixStream, capability: Option<Capability>) {
     let codec = LengthDelimitedCodec::builder().max_frame_length(MAX_HELLO).new_codec();
     let mut wire = Framed::new(stream, codec);
     let Ok(Some(hello)) = tokio::time::timeout(HANDSHAKE_TIMEOUT, read_hello(&mut wire)).await else {
         return;
     };
-    let caller = match check(&daemon, &hello, capability) {
+    let closed = capability.as_ref().map(|c| c.closed.clone()).unwrap_or_default();
+    let caller = match check(&daemon, &hello, capability.map(|c| c.caller)) {
         Ok(caller) => caller,
         Err(error) => {
             tracing::warn!(client = hello.client, pid = hello.pid, %error, "refused a connection");
@@ -67,7 +69,10 @@ pub(crate) async fn serve(daemon: Arc<Daemon>, stream: UnixStream, capability: O
     let (outgoing, queue) = mpsc::channel(OUTGOING);
     let peer = Arc::new(Peer::new(caller, hello.client, pid.unwrap_or(hello.pid), outgoing));
     let writing = tokio::spawn(write_frames(sink, queue, peer.gone.clone()));
-    read_frames(&daemon, &peer, source).await;
+    tokio::select! {
+        () = read_frames(&daemon, &peer, source) => {}
+        () = closed.cancelled() => {}
+    }
     peer.gone.cancel();
     drop(peer);
     let _ = writing.await;

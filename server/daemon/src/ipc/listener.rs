@@ -4,11 +4,10 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use podium_protocol::Caller;
 use tokio::net::{UnixListener, UnixStream};
 
 use crate::home;
-use crate::ipc::serve;
+use crate::ipc::{Capability, serve};
 use crate::state::{Daemon, ended};
 
 /// A bound socket. Its file goes with it.
@@ -38,16 +37,18 @@ pub(crate) fn bind(path: &Path) -> std::io::Result<Listening> {
 }
 
 impl Listening {
-    /// Accepts connections until the daemon ends. `caller` is set for a capability socket, whose connections need no
+    /// Accepts connections until the daemon ends, or the capability whose socket this is: connections there need no
     /// token and have an agent's rights.
-    pub(crate) async fn accept(self, daemon: Arc<Daemon>, caller: Option<Caller>) {
+    pub(crate) async fn accept(self, daemon: Arc<Daemon>, capability: Option<Capability>) {
         let mut ending = daemon.ending.subscribe();
+        let closed = capability.as_ref().map(|c| c.closed.clone()).unwrap_or_default();
         loop {
             tokio::select! {
                 _ = ended(&mut ending) => return,
+                () = closed.cancelled() => return,
                 accepted = self.listener.accept() => match accepted {
                     Ok((stream, _)) if is_mine(&stream) => {
-                        tokio::spawn(serve(Arc::clone(&daemon), stream, caller.clone()));
+                        tokio::spawn(serve(Arc::clone(&daemon), stream, capability.clone()));
                     }
                     Ok(_) => tracing::warn!("turned away a process of another user"),
                     Err(error) => {

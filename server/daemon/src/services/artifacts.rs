@@ -9,6 +9,7 @@ use podium_protocol::{
 };
 use podium_secrets::Redactor;
 
+use super::scope;
 use crate::call::Call;
 
 pub(crate) async fn search(call: Call, params: ArtifactSearchParams) -> Result<ArtifactHits, WireError> {
@@ -16,7 +17,17 @@ pub(crate) async fn search(call: Call, params: ArtifactSearchParams) -> Result<A
 }
 
 pub(crate) async fn list(call: Call, params: ArtifactListParams) -> Result<ArtifactList, WireError> {
-    Ok(ArtifactList { artifacts: call.daemon.artifacts.list(params).await? })
+    let repos = scope::repos(&call, &params.scope).await?;
+    let chosen = repos.is_some();
+    let made_in = call.daemon.sessions.started_in(repos).await?;
+    let sessions = chosen.then(|| made_in.keys().cloned().collect());
+    let mut artifacts = call.daemon.artifacts.list_of(params, sessions).await?;
+    let names = scope::names(&call).await?;
+    for artifact in &mut artifacts {
+        let repo = artifact.session.as_ref().and_then(|session| made_in.get(session));
+        artifact.repo = repo.and_then(|id| names.get(id).cloned());
+    }
+    Ok(ArtifactList { artifacts })
 }
 
 pub(crate) async fn get(call: Call, params: ArtifactGetParams) -> Result<ArtifactContent, WireError> {

@@ -13,7 +13,7 @@ pub(crate) async fn set(call: Call, params: ConfigSetParams) -> Result<ConfigVal
     let key = KEYS.iter().find(|k| k.name == params.key).ok_or_else(|| unknown(&params.key))?;
     let value = (!params.value.is_null()).then_some(&params.value);
     if let Some(value) = value {
-        key.check(value).map_err(|problem| WireError::user(format!("`{}` {problem}", key.name)))?;
+        key.check(value).map_err(|problem| WireError::usage(format!("`{}` {problem}", key.name)))?;
     }
     let path = call.daemon.home.config_file();
     set_in_file(&path, key.name, value).map_err(|e| {

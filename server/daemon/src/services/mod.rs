@@ -10,6 +10,7 @@ pub(crate) mod models;
 pub(crate) mod provide;
 pub(crate) mod repos;
 pub(crate) mod reviews;
+mod scope;
 pub(crate) mod sessions;
 pub(crate) mod sync;
 pub(crate) mod system;

@@ -3,13 +3,16 @@
 use podium_protocol::{
     ClaimAcquireParams, ClaimStanding, ClaimVerifyParams, ProviderList, ProviderListParams, RepoSelector,
     SessionAttachParams, SessionAttached, SessionCancelParams, SessionCancelled, SessionCapability,
-    SessionCapabilityParams, SessionEnd, SessionItem, SessionList, SessionListParams, SessionResumeParams,
-    SessionShowParams, SessionShown, SessionStartParams, SessionStarted, SessionStatus, SessionUpdate,
+    SessionCapabilityParams, SessionEnd, SessionInfo, SessionItem, SessionList, SessionListParams,
+    SessionResumeParams, SessionShowParams, SessionShown, SessionStartParams, SessionStarted, SessionUpdate,
     WireError, notify,
 };
-use podium_sessions::{Attachment, SessionError, Start, Update, WorktreeRef};
+use podium_sessions::{
+    Attachment, Bounds, Next, SessionError, Sessions, Start, StopCause, Update, WorktreeRef,
+};
 use tokio::sync::broadcast::error::RecvError;
 
+use super::scope;
 use crate::call::Call;
 
 pub(crate) async fn start(call: Call, params: SessionStartParams) -> Result<SessionStarted, WireError> {
@@ -104,22 +107,24 @@ async fn claim(
 }
 
 async fn go_on(call: &Call, params: SessionStartParams, place: Place) -> Result<SessionStarted, WireError> {
+    let bounds = Bounds { seed: params.seed, max_tokens: params.max_tokens, temperature: params.temperature };
     let prompt = params.prompt.filter(|p| !p.trim().is_empty());
+    let next = Next { prompt, bounds, again: false };
     let id = match params.session_id {
         Some(id) => id,
         None => {
             let worktree = params.worktree.and(place.worktree.map(|w| w.id));
-            call.daemon.sessions.newest_to_continue(worktree, place.repo, prompt.is_some()).await?
+            call.daemon.sessions.newest_to_continue(worktree, place.repo, next.prompt.is_some()).await?
         }
     };
-    take_up(call, &id, prompt.as_deref()).await
+    take_up(call, &id, next).await
 }
 
 /// Resumes a session; its agent needs the worktree again, if it had one.
-async fn take_up(call: &Call, id: &str, prompt: Option<&str>) -> Result<SessionStarted, WireError> {
+async fn take_up(call: &Call, id: &str, next: Next) -> Result<SessionStarted, WireError> {
     let info = call.daemon.sessions.info(id).await?;
     call.own_session(&info.id)?;
-    let nothing_to_do = prompt.is_none() && info.status == SessionStatus::Completed;
+    let nothing_to_do = next.leaves_as_is(&info)?;
     let announced = call.daemon.sessions.announce(&info.id);
     if let (Some(agent), Some(name), Some(path)) = (&info.agent_id, &info.worktree, &info.worktree_path)
         && !nothing_to_do
@@ -128,26 +133,28 @@ async fn take_up(call: &Call, id: &str, prompt: Option<&str>) -> Result<SessionS
         let at = RepoSelector { repo: Some(path.clone()), ..Default::default() };
         claim(call, name, agent, &info.id, &at).await?;
     }
-    let started = call.daemon.sessions.resume(&info.id, prompt, call.env.clone()).await;
+    let started = call.daemon.sessions.go_on(&info.id, next, call.env.clone()).await;
     drop(announced);
     call.daemon.activity.notify_waiters();
     Ok(started?)
 }
 
 pub(crate) async fn resume(call: Call, params: SessionResumeParams) -> Result<SessionStarted, WireError> {
+    let bounds = Bounds { seed: params.seed, max_tokens: params.max_tokens, temperature: params.temperature };
+    let next = Next { prompt: params.prompt, bounds, again: params.again };
     let id = match params.id {
         Some(id) => id,
         None => {
             let found = call.daemon.worktrees.resolve(&params.at, None, &call.worktree_caller()).await;
             let repo = found.ok().map(|w| w.repo_id);
-            match call.daemon.sessions.newest_to_continue(None, repo, params.prompt.is_some()).await {
+            match call.daemon.sessions.newest_to_continue(None, repo, next.prompt.is_some()).await {
                 // Without a next prompt, to go on with what runs is to follow it.
-                Err(SessionError::Running(id)) if params.prompt.is_none() => id,
+                Err(SessionError::Running(id)) if next.prompt.is_none() => id,
                 found => found?,
             }
         }
     };
-    take_up(&call, &id, params.prompt.as_deref()).await
+    take_up(&call, &id, next).await
 }
 
 pub(crate) async fn cancel(call: Call, params: SessionCancelParams) -> Result<SessionCancelled, WireError> {
@@ -158,7 +165,13 @@ pub(crate) async fn cancel(call: Call, params: SessionCancelParams) -> Result<Se
 }
 
 pub(crate) async fn list(call: Call, params: SessionListParams) -> Result<SessionList, WireError> {
-    let mut sessions = call.daemon.sessions.list(params).await?;
+    let repos = scope::repos(&call, &params.scope).await?;
+    let (found, names) = (call.daemon.sessions.list_in(params, repos).await?, scope::names(&call).await?);
+    let named = |(session, repo): (SessionInfo, Option<String>)| {
+        let repo = repo.and_then(|id| names.get(&id).cloned());
+        SessionInfo { repo, ..session }
+    };
+    let mut sessions: Vec<SessionInfo> = found.into_iter().map(named).collect();
     if let Some((own, _)) = call.agent() {
         sessions.retain(|session| session.id == own);
     }
@@ -329,4 +342,18 @@ pub(crate) async fn capability(
 
 pub(crate) async fn providers(call: Call, _params: ProviderListParams) -> Result<ProviderList, WireError> {
     Ok(ProviderList { providers: call.daemon.sessions.providers(&call.env).await })
+}
+
+/// Sessions, as the removal of a worktree sees them.
+pub(crate) struct Working(pub(crate) Sessions);
+
+#[async_trait::async_trait]
+impl podium_worktrees::Workers for Working {
+    async fn working_in(&self, worktree: &str) -> Result<Vec<String>, WireError> {
+        Ok(self.0.running_in(worktree).await?)
+    }
+
+    async fn stop(&self, ids: &[String]) {
+        self.0.interrupt(ids, StopCause::WorktreeRemoved).await;
+    }
 }

@@ -97,7 +97,13 @@ async fn session(state: &Arc<State>, call: &mut Call) -> Result<bool, WireError>
             WireError::not_found("there is no such session").hint("`podium.session.start` starts one")
         );
     }
-    pick(state, call, "id", question, choices).await
+    let picked = pick(state, call, "id", question, choices).await?;
+    let cancelled = |s: &SessionInfo| s.status == SessionStatus::Cancelled && call.params["id"] == *s.id;
+    if picked && resumes && sessions.iter().any(cancelled) {
+        // Chosen from the list, where its state stands: the person means it.
+        call.params.insert("again".to_owned(), Value::Bool(true));
+    }
+    Ok(picked)
 }
 
 fn session_choice(session: &SessionInfo) -> Choice {

@@ -161,7 +161,7 @@ fn a_killed_owner_is_taken_over_and_a_live_one_never() {
 
 #[test]
 fn a_claim_that_lives_by_heartbeat_is_never_taken_for_its_age() {
-    let environment = TestEnvironment::builder().var("PODIUM_CLAIMS_HEARTBEAT_SECONDS", "5").build();
+    let environment = TestEnvironment::builder().setting("claims.heartbeat_seconds = 5").build();
     let repo = worktree(&environment);
     claim(&environment, &repo, "silent").unwrap();
     let unknown = Poll::new(Duration::from_secs(25)).every(Duration::from_millis(250));

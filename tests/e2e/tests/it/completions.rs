@@ -52,3 +52,36 @@ fn the_functions_of_other_shells_are_what_those_shells_take() {
         }
     }
 }
+
+#[test]
+fn bash_offers_the_worktrees_and_sessions_that_there_are() {
+    let environment = TestEnvironment::new();
+    let repo = environment.repo();
+    environment.imi(["feat", "lighthouse"]).within(&repo).ok();
+    let offered = |program: &str, words: &str| {
+        let check = format!(
+            "eval \"$({program} completions bash)\"; COMP_WORDS=({words} ''); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); \
+             _{program}_named {program} '' ''; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+        );
+        environment.program("bash").args(["--norc", "-c", &check]).within(&repo).run().success()
+    };
+    for words in ["imi claim", "imi remove", "imi go", "imi status", "podium imi claim"] {
+        let program = words.split(' ').next().unwrap();
+        let said = offered(program, words);
+        assert!(said.lines().any(|line| line == "feat-lighthouse"), "{words}: {said}");
+    }
+    let said = offered("jelmore", "jelmore start --worktree");
+    assert!(said.lines().any(|line| line == "feat-lighthouse"), "{said}");
+    let said = offered("imi", "imi feat");
+    assert!(!said.contains("feat-lighthouse"), "a new name is no old one: {said}");
+}
+
+#[test]
+fn completing_a_name_starts_no_daemon() {
+    let environment = TestEnvironment::new();
+    for names in ["worktrees", "sessions"] {
+        let said = environment.imi(["completions", "--names", names]).run().success();
+        assert_eq!(said, "");
+    }
+    assert!(environment.daemons().is_empty());
+}

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::Duration;
 
 use podium_client::{Client, ConnectOptions, EnvSource, StartPolicy};
@@ -60,7 +61,11 @@ pub(crate) struct RawConnection {
 
 impl RawConnection {
     pub(crate) fn open(environment: &TestEnvironment) -> Self {
-        let stream = UnixStream::connect(environment.home().socket()).unwrap();
+        Self::open_at(&environment.home().socket())
+    }
+
+    pub(crate) fn open_at(socket: &Path) -> Self {
+        let stream = UnixStream::connect(socket).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(40))).unwrap();
         stream.set_write_timeout(Some(Duration::from_secs(40))).unwrap();
         Self { stream }

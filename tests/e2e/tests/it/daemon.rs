@@ -192,7 +192,7 @@ fn a_home_must_be_absolute() {
 
 #[test]
 fn an_idle_daemon_ends_by_itself() {
-    let environment = TestEnvironment::builder().var("PODIUM_DAEMON_IDLE_EXIT_SECONDS", "1").build();
+    let environment = TestEnvironment::builder().setting("daemon.idle_exit_seconds = 1").build();
     let pid = environment.start_daemon();
     process::wait_for_end(pid, Duration::from_secs(20));
     environment.podium(["status"]).ok();
@@ -216,4 +216,27 @@ fn its_log_is_json_and_holds_no_token() {
     assert!(!log.contains(&crate::connections::token(&environment)));
     let shown = environment.podium(["daemon", "logs"]).run();
     assert_eq!(shown.code, Some(0), "{shown:#?}");
+}
+
+#[test]
+fn a_daemon_keeps_nothing_of_the_shell_that_started_it() {
+    let environment = TestEnvironment::new();
+    let shell = [
+        ("PODIUM_AGENT_ID", "somebody"),
+        ("PODIUM_GUARD_PASS", "1"),
+        ("PODIUM_CLAIMS_HEARTBEAT_SECONDS", "7"),
+        ("PODIUM_LOG", "info"),
+        ("GIT_DIR", "/nowhere"),
+    ];
+    let status = environment.podium(["status"]);
+    shell.iter().fold(status, |run, (name, value)| run.var(name, value)).ok();
+    let pid = environment.daemon_pid().unwrap();
+    let block = fs::read(format!("/proc/{pid}/environ")).unwrap();
+    let mut kept: Vec<String> = block
+        .split(|byte| *byte == 0)
+        .map(|line| String::from_utf8_lossy(line).split('=').next().unwrap().to_owned())
+        .filter(|name| name.starts_with("PODIUM_") || name.starts_with("GIT_"))
+        .collect();
+    kept.sort();
+    assert_eq!(kept, ["PODIUM_HOME", "PODIUM_LOG", "PODIUM_MODELS"]);
 }

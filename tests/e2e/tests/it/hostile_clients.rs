@@ -161,7 +161,7 @@ fn a_client_that_stops_reading_costs_neither_memory_nor_others_their_answers() {
 
 #[test]
 fn a_flood_is_answered_one_by_one_and_busy_where_it_is_too_much() {
-    let environment = TestEnvironment::builder().var("PODIUM_DAEMON_REQUESTS_PER_SECOND", "50").build();
+    let environment = TestEnvironment::builder().setting("daemon.requests_per_second = 50").build();
     let pid = environment.start_daemon();
     let mut connection = RawConnection::person(&environment);
     const REQUESTS: u64 = 5_000;

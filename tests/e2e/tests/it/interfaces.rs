@@ -205,3 +205,50 @@ fn the_event_log_tells_what_happened_in_order() {
     let seqs: Vec<u64> = events.iter().filter_map(|e| e["seq"].as_u64()).collect();
     assert!(seqs.windows(2).all(|pair| pair[0] < pair[1]), "{seqs:?}");
 }
+
+#[test]
+fn values_that_can_never_be_right_are_usage_and_what_depends_on_the_state_is_not() {
+    let environment = TestEnvironment::new();
+    let repo = environment.repo();
+    environment.imi(["feat", "x"]).within(&repo).ok();
+    let long = "x".repeat(300);
+    let table: &[(i32, &str, &[&str])] = &[
+        (2, "imi", &["feat", "a..b"]),
+        (2, "imi", &["feat", "../x"]),
+        (2, "imi", &["feat", "x.lock"]),
+        (2, "imi", &["feat", ""]),
+        (2, "imi", &["feat", &long]),
+        (2, "imi", &["list", "--repo", ""]),
+        (2, "imi", &["claim", "feat-x", "--agent-id", " "]),
+        (2, "imi", &["claim", "feat-x", "--agent-id", "a", "--pid", "many"]),
+        (2, "imi", &["release", "feat-x", "--token", "none"]),
+        (2, "imi", &["types", "add", "Not A Word"]),
+        (2, "imi", &["nosuchtype", "x"]),
+        (2, "jelmore", &["start", "--prompt", " "]),
+        (2, "jelmore", &["start"]),
+        (2, "jelmore", &["start", "local", "--prompt", "x", "--session-id", "../x"]),
+        (2, "jelmore", &["start", "--continue", "--max-tokens", "5"]),
+        (2, "jelmore", &["sessions", "list", "--limit", "0"]),
+        (2, "jelmore", &["sessions", "list", "--status", "odd"]),
+        (2, "jelmore", &["inbox", "ask", " "]),
+        (2, "podium", &["config", "set", "claims.heartbeat_seconds", "soon"]),
+        (2, "podium", &["events", "tail", "--from-seq", "first"]),
+        (3, "imi", &["remove", "trunk-main", "--force"]),
+        (4, "imi", &["status", "feat-none"]),
+        (4, "imi", &["list", "--repo", "/no/such/folder"]),
+        (4, "podium", &["artifacts", "list", "--repo", "/no/such/folder"]),
+        (4, "podium", &["config", "get", "no.such"]),
+        (4, "jelmore", &["sessions", "show", "00000000-0000-7000-8000-000000000000"]),
+        (4, "jelmore", &["start", "nosuch", "--prompt", "x"]),
+    ];
+    let wrong: Vec<String> = table
+        .iter()
+        .filter_map(|(expected, program, words)| {
+            let run = environment.program(program).args(*words).arg("--json").within(&repo).run();
+            (run.code != Some(*expected)).then(|| {
+                format!("{program} {words:.40?}: {expected} expected, {:?}: {}", run.code, run.stdout)
+            })
+        })
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

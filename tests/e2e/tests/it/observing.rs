@@ -222,7 +222,7 @@ fn two_hundred_worktrees_are_listed_with_their_changes() {
 
 #[test]
 fn where_watches_run_out_lists_are_right_and_commits_are_told() {
-    let environment = TestEnvironment::builder().var("PODIUM_OBSERVE_MAX_FOLDERS", "1").build();
+    let environment = TestEnvironment::builder().setting("observe.max_folders = 1").build();
     let repo = environment.repo();
     let path = make(&environment, &repo, "x");
     for number in 1..=5 {

@@ -200,3 +200,23 @@ fn uninstall_takes_back_all_it_did_and_leaves_the_work() {
     assert!(!exclude.to_lowercase().contains("podium"), "{exclude}");
     assert!(!repo.git(["for-each-ref"]).contains("podium"));
 }
+
+#[test]
+fn undo_finds_the_repository_from_the_trash_and_from_a_folder_that_is_gone() {
+    let environment = TestEnvironment::new();
+    let repo = environment.repo();
+    let script = "set -e; cd \"$1\"; imi remove feat-x >/dev/null; imi undo";
+    let run = |name: &str, script: &str| {
+        environment.imi(["feat", name]).within(&repo).ok();
+        let made = environment.imi(["status", &format!("feat-{name}")]).within(&repo).data();
+        let path = PathBuf::from(made["worktree"]["path"].as_str().unwrap());
+        let words = ["--norc", "-c", script, "bash", path.to_str().unwrap()];
+        let _ = environment.program("bash").args(words).within(&repo).run().success();
+        assert!(path.join(".git").is_file(), "{} is back", path.display());
+    };
+    // The shell's folder was renamed into the trash.
+    run("x", script);
+    // The shell's folder was deleted before.
+    let script = "set -e; cd \"$1\"; rm -rf \"$1\"; imi remove feat-y >/dev/null; imi undo";
+    run("y", script);
+}

@@ -243,8 +243,17 @@ pub(crate) enum ArtifactsCommand {
         path: bool,
     },
     /// Artifacts, newest first
-    #[command(visible_alias = "ls", after_help = "Example:\n  podium artifacts list --worktree feat-x")]
+    #[command(
+        visible_alias = "ls",
+        after_help = "Examples:\n  podium artifacts list --worktree feat-x\n  podium artifacts list --all"
+    )]
     List {
+        /// Any path inside the repository [default: the current folder; outside of all: everything]
+        #[arg(long, value_name = "PATH")]
+        repo: Option<PathBuf>,
+        /// Of every repository, and of none
+        #[arg(long, short, conflicts_with = "repo")]
+        all: bool,
         #[command(flatten)]
         filter: ArtifactFilter,
     },

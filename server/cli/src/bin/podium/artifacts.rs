@@ -1,14 +1,14 @@
 //! `podium artifacts`.
 
 use jiff::Timestamp;
-use podium_cli::context::Context;
+use podium_cli::context::{Context, list_scope};
 use podium_cli::output::Ending;
 use podium_cli::style::{Painter, one_line, shortened, size};
-use podium_cli::table::Rows;
+use podium_cli::table::{Rows, repo_name, several_repos};
 use podium_cli::time::ago;
 use podium_protocol::{
     Artifact, ArtifactGet, ArtifactGetParams, ArtifactHit, ArtifactListMethod, ArtifactListParams,
-    ArtifactSearch, ArtifactSearchParams,
+    ArtifactSearch, ArtifactSearchParams, ListScope,
 };
 
 use crate::args::{ArtifactFilter, ArtifactsCommand};
@@ -17,7 +17,9 @@ pub(crate) async fn run(context: &Context, command: ArtifactsCommand) -> Ending 
     match command {
         ArtifactsCommand::Search { query, filter } => search(context, query, filter).await,
         ArtifactsCommand::Get { id, path } => get(context, id, path).await,
-        ArtifactsCommand::List { filter } => list(context, filter).await,
+        ArtifactsCommand::List { repo, all, filter } => {
+            list(context, list_scope(repo.as_deref(), all)?, filter).await
+        }
     }
 }
 
@@ -29,9 +31,9 @@ async fn search(context: &Context, query: String, filter: ArtifactFilter) -> End
     Ok(0)
 }
 
-async fn list(context: &Context, filter: ArtifactFilter) -> Ending {
+async fn list(context: &Context, scope: ListScope, filter: ArtifactFilter) -> Ending {
     let ArtifactFilter { kind, session, worktree, limit } = filter;
-    let params = ArtifactListParams { kind, session, worktree, limit };
+    let params = ArtifactListParams { scope, kind, session, worktree, limit };
     let answer = context.client()?.call::<ArtifactListMethod>(params).await?;
     context.output.reply(&answer, |paint| render_list(&answer.artifacts, Timestamp::now(), paint))?;
     Ok(0)
@@ -69,11 +71,14 @@ fn render_list(artifacts: &[Artifact], now: Timestamp, paint: Painter) -> String
     if artifacts.is_empty() {
         return "no artifacts".to_owned();
     }
-    let mut rows = Rows::new(&["ID", "AGE", "KIND", "SIZE", "WORKTREE", "TITLE"]).right(3);
+    let mut rows = Rows::new(&["ID", "AGE", "KIND", "SIZE", "REPO", "WORKTREE", "TITLE"]).right(3);
+    let several = several_repos(artifacts.iter().map(|a| a.repo.as_ref()));
     for a in artifacts {
         let worktree = a.worktree.clone().unwrap_or_default();
         let title = shortened(&one_line(&a.title), 60);
-        rows.push([a.id.clone(), ago(&a.created_at, now), a.kind.clone(), size(a.bytes), worktree, title]);
+        let repo = a.repo.as_ref().filter(|_| several).map(repo_name).unwrap_or_default();
+        let age = ago(&a.created_at, now);
+        rows.push([a.id.clone(), age, a.kind.clone(), size(a.bytes), repo, worktree, title]);
     }
     rows.render(paint)
 }

@@ -68,7 +68,7 @@ async fn dispatch(context: &Context, command: Command) -> Ending {
         Command::Setup(args) => setup::run(context, &args),
         Command::Uninstall(args) => uninstall::run(context, args).await,
         Command::Try(args) => try_out::run(context, args).await,
-        Command::Completions(shell) => completions::print::<PodiumCli>(&context.output, "podium", &shell),
+        Command::Completions(shell) => completions::print::<PodiumCli>(context, "podium", &shell).await,
         Command::Imi(args) => imi::run(context, args).await,
         Command::Jelmore(args) => jelmore::run(context, args).await,
         // Answered by `run`, which gives it the whole process.

@@ -9,7 +9,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Cell, Clear, Paragraph, Row as TableRow, Table, TableState, Wrap};
 
 use super::model::{Holder, Mode, Model, Row};
-use crate::style::printable;
+use crate::style::{count, printable};
 use crate::time::ago;
 
 const HELP: &[(&str, &str)] = &[
@@ -48,9 +48,9 @@ fn header(model: &Model) -> Paragraph<'static> {
         _ => "all repositories".to_owned(),
     };
     let counts = format!(
-        "  {} worktrees, {claimed} claimed, {} sessions running",
-        model.worktrees.len(),
-        model.sessions.len()
+        "  {}, {claimed} claimed, {} running",
+        count(model.worktrees.len() as u64, "worktree"),
+        count(model.sessions.len() as u64, "session")
     );
     let mut spans = vec![Span::styled("imi ", bold()), Span::raw(place), Span::styled(counts, dim())];
     if let Some(trouble) = &model.trouble {

@@ -2,6 +2,7 @@
 
 mod agents;
 mod crash;
+mod endings;
 mod lsp;
 mod main_job;
 mod sessions;

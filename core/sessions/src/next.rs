@@ -1,0 +1,83 @@
+//! What a session is asked to do next.
+
+use podium_protocol::{SessionInfo, SessionStatus};
+use serde_json::{Value, json};
+
+use crate::SessionError;
+
+/// What a person may set for the answers of a session. What is absent stays as it was.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Bounds {
+    pub seed: Option<u64>,
+    pub max_tokens: Option<u32>,
+    pub temperature: Option<f64>,
+}
+
+impl Bounds {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// As the session's row keeps it.
+    pub(crate) fn stored(&self) -> String {
+        json!({ "seed": self.seed, "maxTokens": self.max_tokens, "temperature": self.temperature })
+            .to_string()
+    }
+
+    /// The same over what the row has.
+    pub(crate) fn over(&self, stored: &str) -> String {
+        let old: Value = serde_json::from_str(stored).unwrap_or_default();
+        let old_tokens = old["maxTokens"].as_u64().and_then(|n| u32::try_from(n).ok());
+        let merged = Self {
+            seed: self.seed.or(old["seed"].as_u64()),
+            max_tokens: self.max_tokens.or(old_tokens),
+            temperature: self.temperature.or(old["temperature"].as_f64()),
+        };
+        merged.stored()
+    }
+}
+
+/// Another turn, or the rest of the last one.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Next {
+    /// Absent: what was interrupted is finished.
+    pub prompt: Option<String>,
+    /// For the turn that the prompt begins, and those after it.
+    pub bounds: Bounds,
+    /// An answer that a person cancelled is finished all the same.
+    pub again: bool,
+}
+
+impl Next {
+    /// Whether the session stays as it is: it is complete, and nothing is to be added.
+    ///
+    /// # Errors
+    /// `Cancelled` when only asking for it would go on; `Invalid` for bounds without a turn they are for.
+    pub fn leaves_as_is(&self, session: &SessionInfo) -> Result<bool, SessionError> {
+        if self.prompt.is_some() {
+            return Ok(false);
+        }
+        if !self.bounds.is_empty() {
+            let text = "seed, bound and temperature are for a new turn, and there is no prompt for one";
+            return Err(SessionError::Invalid(text.to_owned()));
+        }
+        if session.status == SessionStatus::Cancelled && !self.again {
+            return Err(SessionError::Cancelled(session.id.clone()));
+        }
+        Ok(session.status == SessionStatus::Completed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_set_anew_stays() {
+        let first = Bounds { seed: Some(7), max_tokens: Some(20), temperature: None };
+        let second = Bounds { max_tokens: Some(5), temperature: Some(0.5), ..Bounds::default() };
+        let merged = Bounds { seed: Some(7), max_tokens: Some(5), temperature: Some(0.5) };
+        assert_eq!(second.over(&first.stored()), merged.stored());
+        assert_eq!(Bounds::default().over(&first.stored()), first.stored());
+    }
+}
