@@ -30,6 +30,7 @@ const OUTLIVING: Duration = Duration::from_secs(20);
 impl Worktrees {
     /// To be called once, before any request. What fails is logged and tried again at the next start.
     pub async fn recover(&self) {
+        self.settle_layouts().await;
         let repos: Result<Vec<RepoRow>> = self.inner.store.read(|conn| Ok(RepoRow::all(conn)?)).await;
         let repos = repos.unwrap_or_else(|error| {
             tracing::error!(%error, "the repositories cannot be read");
@@ -327,11 +328,13 @@ pub(crate) fn wait_for_running(path: &Path, patience: Duration) -> bool {
 fn is_being_filled(path: &Path) -> bool {
     let Ok(processes) = Path::new("/proc").read_dir() else { return false };
     let adding = [b"worktree".to_vec(), b"add".to_vec(), paths::to_bytes(path)];
+    let cloning = [b"clone".to_vec(), paths::to_bytes(path)];
     processes.flatten().any(|process| {
         let line = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
         let has = |word: &[u8]| line.split(|byte| *byte == 0).any(|arg| arg == word);
         let here = || std::fs::read_link(process.path().join("cwd")).is_ok_and(|cwd| cwd == path);
-        adding.iter().all(|word| has(word)) || (has(b"reset") && has(b"--hard") && here())
+        let all = |words: &[Vec<u8>]| words.iter().all(|word| has(word));
+        all(&adding) || all(&cloning) || (has(b"reset") && has(b"--hard") && here())
     })
 }
 

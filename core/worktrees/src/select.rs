@@ -8,10 +8,10 @@ use podium_protocol::{RepoSelector, WireError};
 use podium_store::rusqlite::Connection;
 
 use crate::error::{Error, Result, blocking};
-use crate::paths;
 use crate::rows::{RepoRow, WorktreeRow};
 use crate::service::{RepoHandle, Worktrees};
 use crate::settings::Caller;
+use crate::{layout, paths};
 
 /// A worktree, as sessions need it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -133,7 +133,7 @@ pub(crate) fn required(at: &RepoSelector) -> Result<PathBuf, WireError> {
 /// What a path lies in, by the rows. A `.git` file is never followed, only compared: an agent could rewrite it.
 pub(crate) fn place(conn: &Connection, path: &Path) -> Result<Place> {
     let real = paths::real(path);
-    for folder in real.ancestors() {
+    for (depth, folder) in real.ancestors().enumerate() {
         let dot_git = folder.join(".git");
         if let Ok(metadata) = dot_git.symlink_metadata() {
             let Some(row) = WorktreeRow::by_path(conn, folder)? else { return Ok(Place::Unknown) };
@@ -148,6 +148,12 @@ pub(crate) fn place(conn: &Connection, path: &Path) -> Result<Place> {
         }
         if folder.join("HEAD").is_file() && folder.join("objects").is_dir() {
             return Ok(RepoRow::by_common_dir(conn, folder)?.map_or(Place::Unknown, Place::Repo));
+        }
+        // A project folder, before the repository that may be around it.
+        if depth == 0
+            && let Some(main) = layout::main_in(folder)
+        {
+            return Ok(RepoRow::by_common_dir(conn, &main.join(".git"))?.map_or(Place::Unknown, Place::Repo));
         }
     }
     Ok(Place::Unknown)

@@ -11,6 +11,7 @@ mod merging;
 mod observing;
 mod outside;
 mod owners;
+mod projects;
 mod provide;
 mod radar;
 mod removal;

@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod claims;
+mod code_hosts;
 mod completions;
 mod connections;
 mod daemon;
@@ -14,6 +15,7 @@ mod lsp_wire;
 mod model;
 mod monitor;
 mod observing;
+mod projects;
 mod radar;
 mod reviews;
 mod spares;
