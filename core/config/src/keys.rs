@@ -164,6 +164,14 @@ pub static KEYS: &[Key] = &[
         "longest time of one git command, in seconds",
     ),
     number(
+        "worktrees.clone_timeout_seconds",
+        10,
+        604_800,
+        || json!(14_400),
+        false,
+        "longest time of a clone by `imi init`, in seconds",
+    ),
+    number(
         "worktrees.fetch_fresh_seconds",
         0,
         86_400,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::environment::GitEnv;
 use crate::error::{GitError, Result};
-use crate::process::{self, Finished, Input, Limits, RunError};
+use crate::process::{self, Finished, Input, Limits, RunError, Watched};
 use crate::redact::redact_urls;
 use crate::version::GitVersion;
 
@@ -226,18 +226,25 @@ impl GitCommand {
 
     /// Runs it and leaves the judgement of the exit code to the caller.
     pub fn attempt(&self) -> Result<Outcome> {
+        self.attempt_watched(None)
+    }
+
+    pub(crate) fn attempt_watched(&self, watched: Option<Watched>) -> Result<Outcome> {
         if !self.folder.is_dir() {
             return Err(GitError::NoSuchPath { path: self.folder.clone() });
         }
         let limits = Limits { timeout: self.timeout, stdout: self.stdout_limit };
-        let Finished { status, stdout, stderr } = process::run(self.build(), self.stdin.clone(), &limits)
-            .map_err(|error| match error {
-                RunError::Spawn(source) => GitError::Spawn { command: self.describe(), source },
-                RunError::Timeout => GitError::Timeout { command: self.describe(), after: self.timeout },
-                RunError::TooLarge => {
-                    GitError::OutputTooLarge { command: self.describe(), limit: self.stdout_limit }
-                }
-            })?;
+        let Finished { status, stdout, stderr } =
+            process::run(self.build(), self.stdin.clone(), &limits, watched).map_err(
+                |error| match error {
+                    RunError::Spawn(source) => GitError::Spawn { command: self.describe(), source },
+                    RunError::Timeout => GitError::Timeout { command: self.describe(), after: self.timeout },
+                    RunError::Stopped => GitError::Stopped { command: self.describe() },
+                    RunError::TooLarge => {
+                        GitError::OutputTooLarge { command: self.describe(), limit: self.stdout_limit }
+                    }
+                },
+            )?;
         let stderr = redact_urls(String::from_utf8_lossy(&stderr).trim_end());
         Ok(Outcome { code: status.code(), stdout, stderr })
     }

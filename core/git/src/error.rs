@@ -41,6 +41,8 @@ pub enum GitError {
     },
     #[error("`{command}` did not finish within {} s and was ended", after.as_secs_f32())]
     Timeout { command: String, after: Duration },
+    #[error("`{command}` was stopped: nobody waits for it any more")]
+    Stopped { command: String },
     #[error("`{command}` printed more than {limit} bytes")]
     OutputTooLarge { command: String, limit: usize },
     #[error("`{command}` failed ({}): {stderr}", status_text(*code))]
@@ -143,7 +145,9 @@ impl GitError {
         use GitError as E;
         match self {
             E::GitNotFound | E::TooOld { .. } | E::Offline { .. } | E::Spawn { .. } => ErrorKind::Unavailable,
-            E::Timeout { .. } | E::LockBusy { .. } | E::QueueBusy { .. } => ErrorKind::Busy,
+            E::Timeout { .. } | E::Stopped { .. } | E::LockBusy { .. } | E::QueueBusy { .. } => {
+                ErrorKind::Busy
+            }
             E::NotARepository { .. }
             | E::NoSuchPath { .. }
             | E::NoTrunk

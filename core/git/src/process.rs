@@ -37,10 +37,21 @@ pub(crate) enum Input {
     File(PathBuf),
 }
 
+/// Gets each piece of output; what it gives back is kept.
+pub(crate) type Tap = Box<dyn FnMut(&[u8]) -> Vec<u8> + Send>;
+
+/// Looks at stderr as it comes, and ends the process before its time.
+pub(crate) struct Watched {
+    pub(crate) stderr: Tap,
+    /// Asked all the time; `true` ends the process.
+    pub(crate) stop: Box<dyn Fn() -> bool>,
+}
+
 pub(crate) enum RunError {
     Spawn(std::io::Error),
     Timeout,
     TooLarge,
+    Stopped,
 }
 
 enum Event {
@@ -49,7 +60,12 @@ enum Event {
 }
 
 /// Runs the command in a process group of its own until it ends, its time is up or it prints too much.
-pub(crate) fn run(mut command: Command, stdin: Input, limits: &Limits) -> Result<Finished, RunError> {
+pub(crate) fn run(
+    mut command: Command,
+    stdin: Input,
+    limits: &Limits,
+    watched: Option<Watched>,
+) -> Result<Finished, RunError> {
     command.stdin(match &stdin {
         Input::Nothing => Stdio::null(),
         Input::Bytes(_) => Stdio::piped(),
@@ -62,19 +78,20 @@ pub(crate) fn run(mut command: Command, stdin: Input, limits: &Limits) -> Result
     let mut child = command.spawn().map_err(RunError::Spawn)?;
 
     let (sender, events) = channel();
+    let (tap, stop) = watched.map(|watched| (watched.stderr, watched.stop)).unzip();
     let stdout = Collector::default();
     let stderr = Collector::default();
     if let Some(pipe) = child.stdout.take() {
-        stdout.fill(pipe, limits.stdout, Some(Event::TooLarge), sender.clone());
+        stdout.fill(pipe, limits.stdout, Some(Event::TooLarge), sender.clone(), None);
     }
     if let Some(pipe) = child.stderr.take() {
-        stderr.fill(pipe, STDERR_LIMIT, None, sender);
+        stderr.fill(pipe, STDERR_LIMIT, None, sender, tap);
     }
     if let (Some(mut pipe), Input::Bytes(bytes)) = (child.stdin.take(), stdin) {
         // A child that ends early closes the pipe; its exit status tells more than the write error.
         thread::spawn(move || drop(pipe.write_all(&bytes)));
     }
-    match wait(&mut child, &events, deadline) {
+    match wait(&mut child, &events, deadline, stop.as_deref()) {
         Ok(status) => Ok(Finished { status, stdout: stdout.take(), stderr: stderr.take() }),
         Err(error) => {
             end_group(&mut child);
@@ -83,7 +100,12 @@ pub(crate) fn run(mut command: Command, stdin: Input, limits: &Limits) -> Result
     }
 }
 
-fn wait(child: &mut Child, events: &Receiver<Event>, deadline: Instant) -> Result<ExitStatus, RunError> {
+fn wait(
+    child: &mut Child,
+    events: &Receiver<Event>,
+    deadline: Instant,
+    stop: Option<&dyn Fn() -> bool>,
+) -> Result<ExitStatus, RunError> {
     let mut open = 2;
     let mut ended: Option<(ExitStatus, Instant)> = None;
     let mut pause = Duration::from_micros(200);
@@ -95,6 +117,7 @@ fn wait(child: &mut Child, events: &Receiver<Event>, deadline: Instant) -> Resul
         match ended {
             Some((status, since)) if open == 0 || now >= since + DRAIN_GRACE => return Ok(status),
             None if now >= deadline => return Err(RunError::Timeout),
+            None if stop.is_some_and(|stop| stop()) => return Err(RunError::Stopped),
             _ => {}
         }
         if open == 0 {
@@ -123,6 +146,7 @@ impl Collector {
         limit: usize,
         overflow: Option<Event>,
         events: std::sync::mpsc::Sender<Event>,
+        mut tap: Option<Tap>,
     ) {
         let kept = self.0.clone();
         let mut overflow = overflow;
@@ -135,10 +159,12 @@ impl Collector {
                     Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
                     Err(_) => break,
                 };
+                let tapped = tap.as_mut().map(|tap| tap(&chunk[..read]));
+                let piece = tapped.as_deref().unwrap_or(&chunk[..read]);
                 let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-                let room = limit.saturating_sub(kept.len()).min(read);
-                kept.extend_from_slice(&chunk[..room]);
-                if room < read
+                let room = limit.saturating_sub(kept.len()).min(piece.len());
+                kept.extend_from_slice(&piece[..room]);
+                if room < piece.len()
                     && let Some(event) = overflow.take()
                 {
                     // Nobody listens any more once the child was given up.

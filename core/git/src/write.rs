@@ -1,6 +1,7 @@
 //! Changes to a repository, one at a time.
 
 mod branches;
+mod edits;
 mod merges;
 mod resume;
 mod settings;
@@ -17,6 +18,7 @@ use crate::parse;
 use crate::queue::RepoLock;
 use crate::repo::Repo;
 
+pub use edits::{Edit, Edited};
 pub use merges::MergedTree;
 pub use spares::{Peek, TreeSize, links_to};
 pub use worktrees::{AddWorktree, WorktreeStart};

@@ -69,6 +69,20 @@ pub struct WireError {
     /// Who holds what was asked for, on a conflict over a claim.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<ClaimOwner>,
+    /// What may have been meant, best first, where a name means several things.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub candidates: Vec<Candidate>,
+}
+
+/// A worktree that may have been meant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Candidate {
+    pub name: String,
+    pub branch: Option<String>,
+    pub path: String,
+    /// Who holds it.
+    pub owner: Option<ClaimOwner>,
 }
 
 impl WireError {
@@ -80,7 +94,14 @@ impl WireError {
 
     #[must_use]
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), hints: Vec::new(), usage: false, owner: None }
+        Self {
+            kind,
+            message: message.into(),
+            hints: Vec::new(),
+            usage: false,
+            owner: None,
+            candidates: Vec::new(),
+        }
     }
 
     #[must_use]
@@ -128,6 +149,12 @@ impl WireError {
     #[must_use]
     pub fn owned_by(mut self, owner: ClaimOwner) -> Self {
         self.owner = Some(owner);
+        self
+    }
+
+    #[must_use]
+    pub fn meaning(mut self, candidates: Vec<Candidate>) -> Self {
+        self.candidates = candidates;
         self
     }
 

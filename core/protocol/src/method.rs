@@ -106,6 +106,8 @@ methods! {
     "repo/register" RepoRegister(RepoRegisterParams) -> RepoRegistered, Person, Method, env: true;
     /// Repositories Podium knows.
     "repo/list" RepoListMethod(RepoListParams) -> RepoList, Anyone, Method, env: false;
+    /// Clones into a project folder, or makes one of a plain clone in place; `worktree/undo` takes that back.
+    "repo/init" RepoInit(RepoInitParams) -> RepoInited, Person, Method, env: true;
     /// Takes back everything that Podium left in a repository.
     "repo/forget" RepoForget(RepoForgetParams) -> RepoForgotten, Person, Method, env: true;
 
@@ -123,6 +125,8 @@ methods! {
     "worktree/undo" WorktreeUndo(WorktreeUndoParams) -> WorktreeUndone, Anyone, Command, env: true;
     /// Opens a pull request in a worktree of its own, or enters and updates it.
     "worktree/review" WorktreeReview(WorktreeReviewParams) -> WorktreeReviewed, Anyone, Command, env: true;
+    /// Suggestions in the comments of a review, told or taken into its worktree as commits.
+    "review/suggestions" ReviewSuggestions(ReviewSuggestionsParams) -> ReviewSuggested, Anyone, Command, env: true;
     /// Pushes the commits made in a review's worktree to the pull request's branch, or to one beside it.
     "review/push" ReviewPush(ReviewPushParams) -> ReviewPushed, Person, Command, env: true;
     /// Worktrees whose work does not merge with each other's, or with trunk.

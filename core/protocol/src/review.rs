@@ -83,6 +83,64 @@ pub struct Review {
     pub source: String,
 }
 
+/// What reviewers suggest in their comments (blocks marked `suggestion`), for a review that is open here.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReviewSuggestionsParams {
+    #[serde(flatten)]
+    pub at: RepoSelector,
+    #[serde(default)]
+    pub number: Option<ReviewNumber>,
+    /// Take them into the worktree, each as a commit of its own. Otherwise they are only told.
+    #[serde(default)]
+    pub apply: bool,
+    /// Only of these comments.
+    #[serde(default)]
+    pub ids: Vec<u64>,
+    #[serde(default)]
+    pub agent_id: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReviewSuggested {
+    pub worktree: String,
+    pub suggestions: Vec<Suggestion>,
+    /// Number of commits that were made now.
+    pub commits: u32,
+    /// Commit of the worktree.
+    pub head: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Suggestion {
+    /// Id of the comment at the host.
+    pub comment: u64,
+    pub author: Option<String>,
+    pub path: String,
+    /// First and last line that it replaces, from 1; `null` where the host no longer finds them.
+    pub from_line: Option<u32>,
+    pub to_line: Option<u32>,
+    /// What takes their place.
+    pub text: String,
+    pub url: Option<String>,
+    pub state: SuggestionState,
+    /// The commit it became now.
+    pub commit: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SuggestionState {
+    /// Can be tried.
+    Open,
+    /// The worktree has it.
+    Applied,
+    /// Its lines have changed since.
+    Outdated,
+}
+
 /// Offers the commits made in a review's worktree: pushed to the pull request's own branch where that is allowed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

@@ -112,6 +112,8 @@ pub struct Undoable {
 pub enum UndoKind {
     Removal,
     Merge,
+    /// A plain clone that was made a project folder.
+    Layout,
 }
 
 /// Removes worktrees that nobody needs any more: merged or never used, clean, unclaimed; or gone from the disk.

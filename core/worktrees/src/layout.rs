@@ -1,6 +1,7 @@
 //! Where worktrees are put and what they are called.
 
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 
 use podium_git::{NameNote, ValidName, validate_name};
 use podium_protocol::WireError;
@@ -49,6 +50,9 @@ pub(crate) const RESERVED: &[&str] = &[
     "json",
     "pr",
 ];
+
+/// Folders looked into for a main worktree, from a path upwards.
+const PROJECT_DEPTH: usize = 3;
 
 /// What a request for `feat x` makes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,12 +104,34 @@ fn said(note: NameNote, asked: &str, name: &str) -> String {
 
 /// Siblings of `trunk-*` in a project folder; beside anything else, in a folder of its own.
 pub(crate) fn folder_of(repo: &RepoRow) -> PathBuf {
-    let in_project = !repo.is_bare()
-        && repo.root.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"trunk-"));
     match repo.root.parent() {
-        Some(project) if in_project => project.to_owned(),
+        Some(project) if is_project(repo) => project.to_owned(),
         _ => paths::beside(&repo.root, ".worktrees"),
     }
+}
+
+/// Whether the main worktree lies in a project folder.
+pub(crate) fn is_project(repo: &RepoRow) -> bool {
+    !repo.is_bare() && repo.root.file_name().is_some_and(is_trunk)
+}
+
+fn is_trunk(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(b"trunk-")
+}
+
+/// The main worktree in a project folder. `None` where several repositories share one: then nobody knows which is
+/// meant.
+pub(crate) fn main_in(project: &Path) -> Option<PathBuf> {
+    let entries = project.read_dir().ok()?.flatten();
+    let mut mains =
+        entries.filter(|entry| is_trunk(&entry.file_name()) && entry.path().join(".git").is_dir());
+    let main = mains.next()?.path();
+    mains.next().is_none().then_some(main)
+}
+
+/// The main worktree of the project folder that a path outside of all worktrees lies in (`sync/repo`, say).
+pub(crate) fn main_of_project(path: &Path) -> Option<PathBuf> {
+    path.ancestors().take(PROJECT_DEPTH).find_map(main_in)
 }
 
 /// The type of a worktree made outside Podium, by the name of its folder.

@@ -69,6 +69,10 @@ fn apply(tx: &Tx<'_>, handle: &RepoHandle, look: Look) -> Result<Option<Vec<Stri
         return Ok(None);
     }
     let repo = &handle.row;
+    // Moved or forgotten meanwhile: what lies at the old place says nothing.
+    if RepoRow::by_id(tx, &repo.id)?.as_ref() != Some(repo) {
+        return Ok(Some(Vec::new()));
+    }
     let mut rows = WorktreeRow::of_repo(tx, &repo.id)?;
     let hidden = hidden(tx, &repo.id)?;
     let mut fresh = Vec::new();

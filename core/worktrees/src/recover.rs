@@ -27,6 +27,7 @@ const HALF_MADE: &str = "half-made-";
 impl Worktrees {
     /// To be called once, before any request. What fails is logged and tried again at the next start.
     pub async fn recover(&self) {
+        self.settle_layouts().await;
         let repos: Result<Vec<RepoRow>> = self.inner.store.read(|conn| Ok(RepoRow::all(conn)?)).await;
         let repos = repos.unwrap_or_else(|error| {
             tracing::error!(%error, "the repositories cannot be read");

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use podium_git::{Head, OUR_LOCK_PREFIX, Repo};
+use podium_git::{GitError, OUR_LOCK_PREFIX, Repo};
 use podium_protocol::{
     Alive, RepoForgetParams, RepoForgotten, RepoList, RepoRegistered, RepoSelector, WireError,
 };
@@ -17,7 +17,7 @@ use crate::rows::{RepoRow, WorktreeRow};
 use crate::seen::What;
 use crate::service::{RepoHandle, Worktrees, new_id};
 use crate::settings::Caller;
-use crate::{paths, spares, trunk};
+use crate::{layout, paths, spares, trunk};
 
 impl Worktrees {
     /// Makes a repository known, with all its worktrees.
@@ -50,7 +50,17 @@ impl Worktrees {
             return Err(error.hint(format!("only a person makes one known, not {}", agent.agent_id)).into());
         }
         let (this, path, caller) = (self.clone(), paths::real(path), caller.clone());
-        let found = blocking(move || Ok(Repo::discover(&this.git(Some(&caller))?, &path)?)).await?;
+        let found = blocking(move || {
+            let git = this.git(Some(&caller))?;
+            match Repo::discover(&git, &path) {
+                // A project folder is no repository, but has one.
+                Err(GitError::NotARepository { .. }) if layout::main_of_project(&path).is_some() => {
+                    Ok(Repo::discover(&git, &layout::main_of_project(&path).unwrap_or(path))?)
+                }
+                found => Ok(found?),
+            }
+        })
+        .await?;
         let (common_dir, root) = (found.common_dir().to_owned(), found.root().to_owned());
         let store = &self.inner.store;
         let (row, added) = store.write(Durability::Process, move |tx| insert(tx, common_dir, root)).await?;
@@ -74,11 +84,19 @@ impl Worktrees {
         if params.force && caller.agent.is_some() {
             return Err(WireError::user("an agent may not use force"));
         }
-        let handle = self.repo_at(&params.at, caller).await?;
+        let mut handle = self.repo_at(&params.at, caller).await?;
         let repo = handle.row.id.clone();
-        let (rows, trashed) = self.inner.store.read(move |conn| counted(conn, &repo)).await?;
+        let (mut rows, trashed) = self.inner.store.read(move |conn| counted(conn, &repo)).await?;
         if !params.force {
             self.refuse_losses(&rows, trashed)?;
+        }
+        let mut moved = Vec::new();
+        if params.layout
+            && let Some(layout) = self.converted(&handle).await?
+        {
+            handle = self.revert_layout(&handle, caller).await?;
+            rows = self.all_rows(&handle).await?;
+            moved.push(format!("moved {} back to {}", layout.new_root.display(), handle.row.root.display()));
         }
         // To the end, so that nothing is linked or made anew behind our back.
         let _spares = self.inner.gates.enter(format!("spares/{}", handle.row.id)).await;
@@ -86,7 +104,8 @@ impl Worktrees {
         let mut unlinked = self.unlink_all(&handle).await?;
         unlinked.extend(self.unguard_all(&handle).await?);
         let removals = self.give_up_removals(&handle.row.id).await?;
-        let mut undone = self.take_back(&handle, rows, removals).await?;
+        let mut undone = moved;
+        undone.extend(self.take_back(&handle, rows, removals).await?);
         undone.extend(unlinked);
         let row = handle.row.clone();
         let gone = row.clone();
@@ -146,17 +165,7 @@ impl Worktrees {
         let handle = handle.clone();
         blocking(move || {
             let writer = handle.repo.write(handle.patience())?;
-            let mut undone = Vec::new();
-            let spares = spares::folder(&handle.row);
-            for worktree in handle.repo.worktrees()? {
-                let free = matches!(worktree.head, Some(Head::Detached { .. }));
-                if free && spares::is_spare(&handle.row, &worktree.location.path) {
-                    writer.remove_worktree(&worktree.location, true)?;
-                    undone.push(format!("deleted the spare {}", worktree.location.path.display()));
-                }
-            }
-            // Other repositories of the project may have theirs there; then it stays.
-            let _ = std::fs::remove_dir(&spares);
+            let mut undone = spares::delete_all(&handle, &writer)?;
             for worktree in handle.repo.worktrees()? {
                 let ours = worktree.locked.as_ref().is_some_and(|reason| reason.starts_with(OUR_LOCK_PREFIX));
                 if ours && writer.unlock_worktree(&worktree.location)? {

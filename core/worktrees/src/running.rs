@@ -61,11 +61,13 @@ fn wait_while(patience: Duration, is_running: impl Fn() -> bool) -> bool {
 /// Whether a git adds this worktree or writes its files, by the command lines and folders of all processes.
 fn is_being_filled(path: &Path) -> bool {
     let adding = [b"worktree".to_vec(), b"add".to_vec(), paths::to_bytes(path)];
+    let cloning = [b"clone".to_vec(), paths::to_bytes(path)];
     processes().into_iter().flatten().any(|process| {
         let line = std::fs::read(process.join("cmdline")).unwrap_or_default();
         let has = |word: &[u8]| line.split(|byte| *byte == 0).any(|arg| arg == word);
         let here = || std::fs::read_link(process.join("cwd")).is_ok_and(|cwd| cwd == path);
-        adding.iter().all(|word| has(word)) || (has(b"reset") && has(b"--hard") && here())
+        let all = |words: &[Vec<u8>]| words.iter().all(|word| has(word));
+        all(&adding) || all(&cloning) || (has(b"reset") && has(b"--hard") && here())
     })
 }
 

@@ -8,11 +8,11 @@ use podium_protocol::{RepoSelector, WireError};
 use podium_store::rusqlite::Connection;
 
 use crate::error::{Error, Result, blocking};
-use crate::paths;
 use crate::removal::Removal;
 use crate::rows::{RepoRow, WorktreeRow};
 use crate::service::{RepoHandle, Worktrees};
 use crate::settings::Caller;
+use crate::{layout, paths};
 
 /// A worktree, as sessions need it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -168,7 +168,7 @@ pub(crate) fn place(conn: &Connection, path: &Path) -> Result<Place> {
     if let Some(repo) = in_trash(conn, &real)? {
         return Ok(Place::Repo(repo));
     }
-    for folder in real.ancestors() {
+    for (depth, folder) in real.ancestors().enumerate() {
         let dot_git = folder.join(".git");
         if let Ok(metadata) = dot_git.symlink_metadata() {
             let Some(row) = WorktreeRow::by_path(conn, folder)? else { return Ok(Place::Unknown) };
@@ -183,6 +183,12 @@ pub(crate) fn place(conn: &Connection, path: &Path) -> Result<Place> {
         }
         if folder.join("HEAD").is_file() && folder.join("objects").is_dir() {
             return Ok(RepoRow::by_common_dir(conn, folder)?.map_or(Place::Unknown, Place::Repo));
+        }
+        // A project folder, before the repository that may be around it.
+        if depth == 0
+            && let Some(main) = layout::main_in(folder)
+        {
+            return Ok(RepoRow::by_common_dir(conn, &main.join(".git"))?.map_or(Place::Unknown, Place::Repo));
         }
     }
     Ok(lost(conn, path, &real)?.map_or(Place::Unknown, Place::Repo))

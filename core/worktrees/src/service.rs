@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -47,6 +47,8 @@ pub(crate) struct Inner {
     /// When a claim's heartbeat was last written because of a change in its tree.
     pub(crate) touched: Mutex<HashMap<String, i64>>,
     pub(crate) seen: Announcer,
+    /// The daemon is to end: what may take hours is given up.
+    pub(crate) ending: AtomicBool,
     /// Changes under way.
     work: TaskTracker,
     pub(crate) observer: Observer,
@@ -118,6 +120,7 @@ impl Worktrees {
                 seen: Announcer::default(),
                 making: tokio::sync::watch::channel(0).0,
                 stamps: Mutex::default(),
+                ending: AtomicBool::new(false),
                 work: TaskTracker::new(),
             }),
         }
@@ -126,6 +129,7 @@ impl Worktrees {
     /// Stops watching processes and waits for the changes that are under way.
     pub async fn shutdown(&self) {
         self.inner.watches.stop();
+        self.inner.ending.store(true, Ordering::Relaxed);
         self.inner.work.close();
         self.inner.work.wait().await;
     }

@@ -129,6 +129,15 @@ export interface ArtifactStored {
   worktree: string | null;
 }
 
+/** A worktree that may have been meant. */
+export interface Candidate {
+  branch: string | null;
+  name: string;
+  /** Who holds it. */
+  owner: ClaimOwner | null;
+  path: string;
+}
+
 export interface ChangedPath {
   /** The two letters of `git status --short`. */
   code: string;
@@ -554,6 +563,8 @@ export interface InboxListParams {
   all?: boolean;
 }
 
+export type InitKind = "cloned" | "converted" | "unchanged";
+
 export type ItemKind = "thinking" | "tool_call" | "tool_result" | "permission" | "checkpoint" | "error" | "usage" | "prompt" | "text";
 
 export interface Kept {
@@ -673,6 +684,8 @@ export interface RepoDoctorParams {
 export interface RepoForgetParams {
   /** Also when worktrees are claimed. */
   force?: boolean;
+  /** Also moves a clone that was made a project folder back to where it was, with its worktrees. */
+  layout?: boolean;
   /** Any path inside the repository or one of its worktrees, absolute. */
   repo?: string | null;
   /** The same as bytes, where the path is not UTF-8. Wins over `repo`. */
@@ -685,6 +698,39 @@ export interface RepoForgotten {
   repo: RepoRef;
   /** One line for each thing taken back. */
   undone: Array<string>;
+}
+
+/** Makes a project folder: `trunk-<branch>/` with the main worktree, `sync/global/`, `sync/repo/`, and later worktrees beside them. With `url` by cloning, else by moving the clone that the selector names into one of its name. */
+export interface RepoInitParams {
+  /** Branch to check out [default: the remote's own]. */
+  branch?: string | null;
+  /** The project folder of a clone, absolute; must not exist, or be empty. */
+  folder?: string | null;
+  /** The same as bytes, where it is not UTF-8. Wins over `folder`. */
+  folderBytes?: Array<number> | null;
+  /** Any path inside the repository or one of its worktrees, absolute. */
+  repo?: string | null;
+  /** The same as bytes, where the path is not UTF-8. Wins over `repo`. */
+  repoBytes?: Array<number> | null;
+  /** Any `file:` URI inside it, for editors. */
+  uri?: string | null;
+  /** What to clone: a URL, `host:path` or an absolute path. */
+  url?: string | null;
+}
+
+export interface RepoInited {
+  elapsedMs: number;
+  /** Never: a main worktree is none. Here so that the answer reads as that of other creations. */
+  fromSpare: boolean;
+  how: InitKind;
+  /** What a person should know. */
+  notes: Array<string>;
+  /** The project folder. */
+  project: string;
+  /** What `worktree/undo` takes to move a converted clone back. */
+  undo: string | null;
+  /** The main worktree. */
+  worktree: Worktree;
 }
 
 export interface RepoList {
@@ -804,6 +850,31 @@ export interface ReviewPushed {
   /** Where they were pushed to, without credentials. */
   to: string;
   worktree: string;
+}
+
+export interface ReviewSuggested {
+  /** Number of commits that were made now. */
+  commits: number;
+  /** Commit of the worktree. */
+  head: string;
+  suggestions: Array<Suggestion>;
+  worktree: string;
+}
+
+/** What reviewers suggest in their comments (blocks marked `suggestion`), for a review that is open here. */
+export interface ReviewSuggestionsParams {
+  agentId?: string | null;
+  /** Take them into the worktree, each as a commit of its own. Otherwise they are only told. */
+  apply?: boolean;
+  /** Only of these comments. */
+  ids?: Array<number>;
+  number?: ReviewNumber | null;
+  /** Any path inside the repository or one of its worktrees, absolute. */
+  repo?: string | null;
+  /** The same as bytes, where the path is not UTF-8. Wins over `repo`. */
+  repoBytes?: Array<number> | null;
+  /** Any `file:` URI inside it, for editors. */
+  uri?: string | null;
 }
 
 /** Streams a session's items above `fromSeq`: first the stored ones, then live, each once and in order. */
@@ -1074,6 +1145,24 @@ export interface Stopping {
   sessionsInterrupted: number;
 }
 
+export interface Suggestion {
+  author: string | null;
+  /** Id of the comment at the host. */
+  comment: number;
+  /** The commit it became now. */
+  commit: string | null;
+  /** First and last line that it replaces, from 1; `null` where the host no longer finds them. */
+  fromLine: number | null;
+  path: string;
+  state: SuggestionState;
+  /** What takes their place. */
+  text: string;
+  toLine: number | null;
+  url: string | null;
+}
+
+export type SuggestionState = "open" | "applied" | "outdated";
+
 export interface SyncBackup {
   /** The file that has the content. */
   kept: string;
@@ -1194,7 +1283,7 @@ export interface TypeList {
 /** Types of worktrees. */
 export type TypeListParams = Record<string, never>;
 
-export type UndoKind = "removal" | "merge";
+export type UndoKind = "removal" | "merge" | "layout";
 
 export interface UndoList {
   undos: Array<Undoable>;
@@ -1241,6 +1330,8 @@ export interface Usage {
 
 /** An error as a client sees it. */
 export interface WireError {
+  /** What may have been meant, best first, where a name means several things. */
+  candidates?: Array<Candidate>;
   /** What to do next, best first. */
   hints: Array<string>;
   kind: ErrorKind;
@@ -1634,11 +1725,13 @@ export interface Methods {
   "podium/provider/list": { params: ProviderListParams; answer: ProviderList };
   "podium/repo/doctor": { params: RepoDoctorParams; answer: RepoDiagnosis };
   "podium/repo/forget": { params: RepoForgetParams; answer: RepoForgotten };
+  "podium/repo/init": { params: RepoInitParams; answer: RepoInited };
   "podium/repo/list": { params: RepoListParams; answer: RepoList };
   "podium/repo/reconcile": { params: RepoReconcileParams; answer: RepoReconciled };
   "podium/repo/register": { params: RepoRegisterParams; answer: RepoRegistered };
   "podium/repo/repair": { params: RepoRepairParams; answer: RepoRepaired };
   "podium/review/push": { params: ReviewPushParams; answer: ReviewPushed };
+  "podium/review/suggestions": { params: ReviewSuggestionsParams; answer: ReviewSuggested };
   "podium/session/attach": { params: SessionAttachParams; answer: SessionAttached };
   "podium/session/cancel": { params: SessionCancelParams; answer: SessionCancelled };
   "podium/session/capability": { params: SessionCapabilityParams; answer: SessionCapability };

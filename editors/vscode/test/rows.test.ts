@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { artifactFileName, artifactRow, sizeWords } from "../src/text/artifact";
 import { progressWords, questionRow, sessionRow, usageWords } from "../src/text/session";
-import { containing, inOrder, worktreeRow } from "../src/text/worktree";
+import { openedWords, requestNumber } from "../src/text/review";
+import { activity, containing, inOrder, worktreeRow } from "../src/text/worktree";
 import { claim, ME, now, own, question, session, worktree } from "./samples";
 
 test("a worktree's row tells owner and changes in short", () => {
@@ -16,6 +17,31 @@ test("a worktree's row tells owner and changes in short", () => {
 test("a worktree's row tells whose work does not fit", () => {
   const row = worktreeRow(worktree({ conflictsWith: ["feat-y", "main"] }), own, false, now);
   assert.equal(row.description, "conflicts with feat-y, main");
+});
+
+test("a worktree's activity is its last commit or a newer claim", () => {
+  const commit = { id: "0".repeat(40), summary: "one", time: "2026-11-21T10:00:00Z" };
+  assert.equal(activity(worktree({ lastCommit: null }), now), "");
+  const told = activity(worktree({ lastCommit: commit }), now);
+  assert.match(told, /^active /);
+  assert.equal(activity(worktree({ lastCommit: commit, claim: claim({ since: "2026-11-20T10:00:00Z" }) }), now), told);
+  const later = claim({ since: "2026-11-21T12:30:00Z" });
+  assert.notEqual(activity(worktree({ lastCommit: commit, claim: later }), now), told);
+});
+
+test("numbers of requests are read from what people paste", () => {
+  for (const text of ["7", " #7 ", "!7", "https://github.com/a/b/pull/7", "https://gitlab.com/a/b/-/merge_requests/7/diffs#x"]) {
+    assert.equal(requestNumber(text), 7, text);
+  }
+  for (const text of ["", "0", "-7", "seven", "7.5", "https://github.com/a/b/issues/7"]) {
+    assert.equal(requestNumber(text), undefined, text);
+  }
+});
+
+test("what was opened is told with title, author and what became of it", () => {
+  const review = { number: 7, remote: "origin", head: "c", title: "Sheep", author: "bob", state: "merged", source: "gh" };
+  const opened = { worktree: worktree({ name: "review-7" }), created: true, updated: false, review, notes: ["request 7 is merged"] };
+  assert.equal(openedWords(opened as never), "Opened review-7: Sheep (bob, merged). request 7 is merged");
 });
 
 test("a free and clean worktree has nothing to tell", () => {

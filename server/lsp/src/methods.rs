@@ -46,6 +46,7 @@ const IN_A_REPO: &[&str] = &[
     "worktree/remove",
     "worktree/undo",
     "worktree/review",
+    "review/suggestions",
     "review/push",
     "worktree/merge",
     "worktree/close",

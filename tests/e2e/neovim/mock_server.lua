@@ -148,6 +148,20 @@ methods['podium/worktree/create'] = function(params)
   table.insert(state.worktrees, 1, tree)
   return { worktree = tree, elapsedMs = 12.5, fromSpare = true, created = true, notes = {} }
 end
+methods['podium/worktree/review'] = function(params)
+  local name = 'review-' .. tostring(params.number):gsub('%D', '')
+  local known = pcall(find, name)
+  local path = vim.fs.joinpath(state.root, '..', name)
+  vim.fn.mkdir(path, 'p')
+  vim.fn.writefile({ 'gitdir: elsewhere' }, path .. '/.git')
+  local tree = worktree(name, vim.fs.normalize(path))
+  if not known then
+    table.insert(state.worktrees, 1, tree)
+  end
+  local review = { number = 7, remote = 'origin', head = 'c', title = 'Count the sheep', author = 'bob', source = 'gh' }
+  local notes = { 'request 7 is merged' }
+  return { worktree = tree, elapsedMs = 3, fromSpare = false, created = true, updated = false, review = review, notes = notes }
+end
 methods['podium/worktree/list'] = function()
   return { worktrees = state.worktrees }
 end

@@ -5,6 +5,7 @@
 //! fails the test with what to do about it: this crate serves tests only, and panics like them.
 
 mod binaries;
+pub mod code_host;
 mod command;
 mod environment;
 mod jsonl;

@@ -49,7 +49,14 @@ struct Repos {
     /// Ids by use, the newest last.
     used: Vec<String>,
     /// With the tasks that follow them.
-    observed: HashMap<String, (Arc<Observed>, AbortHandle)>,
+    observed: HashMap<String, Following>,
+}
+
+/// A repository that is followed, at the place where it was when that began.
+struct Following {
+    observed: Arc<Observed>,
+    row: RepoRow,
+    task: AbortHandle,
 }
 
 /// One repository.
@@ -116,7 +123,7 @@ impl Observer {
     }
 
     pub(crate) fn observed(&self, repo: &str) -> Option<Arc<Observed>> {
-        lock(&self.repos).observed.get(repo).map(|(observed, _)| observed.clone())
+        lock(&self.repos).observed.get(repo).map(|known| known.observed.clone())
     }
 
     /// Ids in use, and whether the trees are to be watched.
@@ -183,23 +190,24 @@ impl Worktrees {
         let rows = rows?;
         let wanted = self.inner.observer.wanted(&rows);
         let mut repos = lock(&self.inner.observer.repos);
-        repos.observed.retain(|id, (_, task)| {
-            let stays = wanted.iter().any(|(wanted, _)| wanted == id);
+        repos.observed.retain(|id, known| {
+            // One that was moved is followed anew.
+            let stays = wanted.iter().any(|(wanted, _)| wanted == id) && rows.contains(&known.row);
             if !stays {
-                task.abort();
+                known.task.abort();
             }
             stays
         });
         for (id, full) in wanted {
             let Some(row) = rows.iter().find(|row| row.id == id) else { continue };
-            if let Some((observed, _)) = repos.observed.get(&id) {
-                observed.full.send_if_modified(|now| std::mem::replace(now, full) != full);
+            if let Some(known) = repos.observed.get(&id) {
+                known.observed.full.send_if_modified(|now| std::mem::replace(now, full) != full);
                 continue;
             }
             let observed = Arc::new(Observed::new(full));
-            let (this, row, its) = (self.clone(), row.clone(), Arc::clone(&observed));
-            let task = tasks.spawn(async move { repo::follow(this, row, its).await });
-            repos.observed.insert(id, (observed, task));
+            let (this, its, at) = (self.clone(), Arc::clone(&observed), row.clone());
+            let task = tasks.spawn(async move { repo::follow(this, at, its).await });
+            repos.observed.insert(id, Following { observed, row: row.clone(), task });
         }
         Ok(())
     }

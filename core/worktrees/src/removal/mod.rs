@@ -47,4 +47,9 @@ pub enum Step {
     MergeRecorded,
     UnmergeIntent,
     UnmergeTrunkMoved,
+    LayoutIntent,
+    /// After each rename of a change of the layout.
+    LayoutMoving,
+    LayoutMoved,
+    LayoutMended,
 }

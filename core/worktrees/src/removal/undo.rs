@@ -34,6 +34,16 @@ impl Worktrees {
             Ok((removal, Merge::undoable(conn, &repo, id.as_deref())?))
         });
         let (removal, merge) = found.await?;
+        let newest =
+            [removal.as_ref().map(|known| known.removed_at), merge.as_ref().map(|known| known.merged_at)];
+        let newest = newest.into_iter().flatten().max().unwrap_or_default();
+        if let Some(layout) = self.converted(&handle).await?.filter(|layout| match &params.id {
+            Some(id) => *id == layout.id,
+            // By itself only what was done lately: nobody means the layout of years.
+            None => layout.changed_at >= newest && layout.changed_at + self.undo_ms() > self.now(),
+        }) {
+            return Ok(self.undo_layout(&handle, layout, caller).await?);
+        }
         // The removal that came with a merge is undone with it, unless it is named.
         let of_merge = |merge: &Merge| {
             removal.as_ref().is_none_or(|removal| {
@@ -59,6 +69,11 @@ impl Worktrees {
         let row = self.to_its_end(async move { this.bring_back(&shared, removal, &caller).await }).await?;
         let notes = if without_tree { vec![what_is_lost(&row)] } else { Vec::new() };
         Ok(WorktreeUndone { undo, worktree: self.view_by_id(&handle, &row.id).await?, notes })
+    }
+
+    /// Milliseconds for which something can be undone.
+    pub(crate) fn undo_ms(&self) -> i64 {
+        self.inner.config.get().integer("worktrees.undo_days").saturating_mul(86_400_000)
     }
 
     async fn take_back_merge(

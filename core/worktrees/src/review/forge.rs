@@ -38,6 +38,21 @@ pub struct PullRequest {
     pub source: String,
 }
 
+/// A comment on lines of a pull request.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReviewComment {
+    pub id: u64,
+    pub author: Option<String>,
+    pub url: Option<String>,
+    pub path: String,
+    /// Lines of the version at `commit`, from 1; `None` where the host no longer finds them, and for comments on lines
+    /// that were taken away.
+    pub start_line: Option<u32>,
+    pub line: Option<u32>,
+    pub commit: Option<String>,
+    pub body: String,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ForgeError {
     /// The host says that there is no such request.
@@ -54,4 +69,10 @@ pub trait Forge: Send + Sync {
     /// # Errors
     /// `NotFound` only where the host is sure.
     async fn pull_request(&self, query: &ForgeQuery) -> Result<PullRequest, ForgeError>;
+
+    /// All comments on lines, oldest first.
+    ///
+    /// # Errors
+    /// As [`Forge::pull_request`].
+    async fn comments(&self, query: &ForgeQuery) -> Result<Vec<ReviewComment>, ForgeError>;
 }

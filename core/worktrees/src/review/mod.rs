@@ -9,5 +9,6 @@ mod open;
 mod push;
 mod remote;
 mod rows;
+mod suggestions;
 
-pub use forge::{Forge, ForgeError, ForgeQuery, PullRequest};
+pub use forge::{Forge, ForgeError, ForgeQuery, PullRequest, ReviewComment};

@@ -82,7 +82,7 @@ impl Worktrees {
         Ok(answer)
     }
 
-    pub(super) async fn all_rows(&self, handle: &RepoHandle) -> Result<Vec<WorktreeRow>> {
+    pub(crate) async fn all_rows(&self, handle: &RepoHandle) -> Result<Vec<WorktreeRow>> {
         let repo = handle.row.id.clone();
         self.inner.store.read(move |conn| Ok(WorktreeRow::of_repo(conn, &repo)?)).await
     }

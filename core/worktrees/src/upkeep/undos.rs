@@ -55,6 +55,19 @@ impl Worktrees {
             };
             undos.push((merge.merged_at, undo));
         }
+        if let Some(layout) = self.converted(&handle).await? {
+            let undo = Undoable {
+                id: layout.id,
+                what: UndoKind::Layout,
+                name: handle.row.root.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+                branch: None,
+                by: layout.changed_by,
+                at: rfc3339(layout.changed_at),
+                until: rfc3339(layout.changed_at.saturating_add(self.undo_ms())),
+                bytes: 0,
+            };
+            undos.push((layout.changed_at, undo));
+        }
         undos.sort_by(|a, b| (b.0, &b.1.id).cmp(&(a.0, &a.1.id)));
         Ok(UndoList { undos: undos.into_iter().map(|(_, undo)| undo).collect() })
     }

@@ -247,7 +247,7 @@ async fn a_bare_repository_stays_bare_and_forgetting_takes_everything_back() {
         let at = PathBuf::from(bed.service.create(params, &person()).await.unwrap().worktree.path);
         assert!(commits(&bed, &at, HOLDER, &[]) && !commits(&bed, &at, OTHER, &[]));
         assert_eq!(bed.git(&at, &["rev-parse", "--is-bare-repository"]).trim(), "false");
-        let params = RepoForgetParams { at: crate::bed::at(repo), force: true };
+        let params = RepoForgetParams { at: crate::bed::at(repo), force: true, layout: false };
         bed.service.forget(params, &person()).await.unwrap();
         let after = fs::read_to_string(place.join("config")).unwrap();
         let settings = |text: &str| {

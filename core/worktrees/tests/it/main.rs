@@ -13,6 +13,7 @@ mod merging;
 mod observing;
 mod outside;
 mod owners;
+mod projects;
 mod provide;
 mod radar;
 mod removal;

@@ -147,7 +147,7 @@ async fn forgetting_takes_back_locks_and_our_folder() {
     bed.create("gone").await;
     bed.remove("feat-gone", false).await.unwrap();
     bed.claim("feat-x", "a").await.unwrap();
-    let forget = |force| RepoForgetParams { at: bed.at(), force };
+    let forget = |force| RepoForgetParams { at: bed.at(), force, layout: false };
     assert_eq!(bed.service.forget(forget(false), &person()).await.unwrap_err().kind, ErrorKind::Conflict);
     let forgotten = bed.service.forget(forget(true), &person()).await.unwrap();
     for what in ["unlocked", "guard", "deleted"] {

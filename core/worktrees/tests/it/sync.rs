@@ -332,7 +332,7 @@ async fn a_forgotten_repository_keeps_no_links_and_no_excludes() {
     fs::write(shared.join(".env"), "A=1").unwrap();
     fs::write(shared.join("x"), "1").unwrap();
     sync(&bed).await;
-    let params = podium_protocol::RepoForgetParams { at: bed.at(), force: false };
+    let params = podium_protocol::RepoForgetParams { at: bed.at(), force: false, layout: false };
     bed.service.forget(params, &person()).await.unwrap();
     assert!(!a.join(".env").is_symlink() && !bed.work.join("x").is_symlink());
     assert_eq!(read(&exclude), "# mine\n/.env\n", "the line of others stays");

@@ -87,6 +87,9 @@ local worktree = {
   switch = command(function(call)
     require('podium.worktree').switch(call.words[1])
   end, first(worktrees)),
+  review = command(function(call)
+    require('podium.worktree').review(call.words[1], { remote = call.keys.remote, agentId = call.keys.agent })
+  end, nothing, { remote = nothing, agent = nothing }),
   remove = command(function(call)
     require('podium.worktree').remove(call.words[1], {
       force = call.bang or nil,

@@ -23,6 +23,44 @@ local function path_of(worktree)
   return worktree.path
 end
 
+--- Seconds since 1970 of an RFC 3339 time in UTC.
+---@param time string?
+---@return integer?
+local function seconds(time)
+  local year, month, day, hour, minute, second = (time or ''):match('^(%d+)-(%d+)-(%d+)T(%d+):(%d+):(%d+)')
+  if not year then
+    return nil
+  end
+  -- Days since 1970 of a date; os.time would take it for local time.
+  local y, m = tonumber(year), tonumber(month)
+  if m <= 2 then
+    y, m = y - 1, m + 12
+  end
+  local days = 365 * y + math.floor(y / 4) - math.floor(y / 100) + math.floor(y / 400)
+    + math.floor((153 * (m - 3) + 2) / 5) + tonumber(day) - 1 - 719468
+  return days * 86400 + tonumber(hour) * 3600 + tonumber(minute) * 60 + tonumber(second)
+end
+
+--- `active 2m ago`: its last commit or, if that is newer, its claim.
+---@param worktree table
+---@param now integer
+---@return string?
+function M.activity(worktree, now)
+  local commit = seconds(worktree.lastCommit and worktree.lastCommit.time)
+  local claim = seconds(worktree.claim and worktree.claim.since)
+  local newest = math.max(commit or -1, claim or -1)
+  if newest < 0 then
+    return nil
+  end
+  local age = math.max(now - newest, 0)
+  for _, unit in ipairs({ { 86400, 'd' }, { 3600, 'h' }, { 60, 'm' } }) do
+    if age >= unit[1] then
+      return ('active %d%s ago'):format(math.floor(age / unit[1]), unit[2])
+    end
+  end
+  return ('active %ds ago'):format(age)
+end
+
 ---@param worktree table
 ---@return string
 local function describe(worktree)
@@ -40,6 +78,7 @@ local function describe(worktree)
       parts[#parts + 1] = ('+%d -%d'):format(status.ahead, status.behind)
     end
   end
+  parts[#parts + 1] = M.activity(worktree, os.time())
   if #(worktree.conflictsWith or {}) > 0 then
     parts[#parts + 1] = 'conflicts with ' .. table.concat(worktree.conflictsWith, ', ')
   end
@@ -149,6 +188,32 @@ function M.create(params)
     notice.info(table.concat(lines, '\n'))
     if config.get().switch.after_create then
       enter(created.worktree)
+    end
+  end)
+end
+
+--- Opens a pull request in a worktree of its own, or brings the one there is up to date.
+---@param number string?
+---@param params table? `remote`, `agentId`
+function M.review(number, params)
+  if not number then
+    vim.ui.input({ prompt = 'Number of the pull request: ' }, function(text)
+      if text and text ~= '' then
+        M.review(text, params)
+      end
+    end)
+    return
+  end
+  server.ask('worktree/review', at(vim.tbl_extend('force', params or {}, { number = number })), function(opened)
+    local verb = opened.created and 'opened' or opened.updated and 'updated' or 'entered'
+    local review = opened.review
+    local title = review.title and (': ' .. review.title) or ''
+    local author = review.author and (' by ' .. review.author) or ''
+    local lines = { ('%s %s%s%s'):format(verb, opened.worktree.name, title, author) }
+    vim.list_extend(lines, opened.notes or {})
+    notice.info(table.concat(lines, '\n'))
+    if config.get().switch.after_create then
+      enter(opened.worktree)
     end
   end)
 end

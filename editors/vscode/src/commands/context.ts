@@ -10,7 +10,7 @@ import type { SessionDocuments } from "../sessionDocuments";
 import { settings } from "../settings";
 import type { StatusBar } from "../statusBar";
 import { errorText, wireError } from "../text/errors";
-import { inOrder, worktreeRow } from "../text/worktree";
+import { activity, inOrder, worktreeRow } from "../text/worktree";
 
 export interface CommandContext {
   server: PodiumServer;
@@ -113,7 +113,8 @@ export async function pickWorktree(
   const items = fitting.map((worktree) => {
     const row = worktreeRow(worktree, context.live.own, worktree.id === front, now);
     const detail = several || worktree.branch !== worktree.name ? { detail: `${worktree.branch ?? "no branch"} · ${worktree.path}` } : {};
-    return { label: row.label, description: row.description, iconPath: new vscode.ThemeIcon(row.icon), ...detail, worktree };
+    const description = [row.description, activity(worktree, now)].filter((part) => part !== "").join(" · ");
+    return { label: row.label, description, iconPath: new vscode.ThemeIcon(row.icon), ...detail, worktree };
   });
   const chosen = await vscode.window.showQuickPick(items, { placeHolder, matchOnDescription: true, matchOnDetail: true });
   return chosen?.worktree;

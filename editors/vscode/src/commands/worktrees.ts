@@ -3,6 +3,7 @@
 import * as vscode from "vscode";
 import type { Worktree } from "../protocol";
 import { wireError, errorText } from "../text/errors";
+import { openedWords, requestNumber } from "../text/review";
 import { agent, atWorktree, here, pickWorktree, repository, worktreeArgument, type CommandContext, type CommandTable } from "./context";
 import { openWorktree, type Where } from "./openWorktree";
 
@@ -16,6 +17,7 @@ const TYPES: readonly { label: string; description: string }[] = [
 export function worktreeCommands(context: CommandContext): CommandTable {
   return {
     "podium.ui.worktree.create": () => create(context),
+    "podium.ui.worktree.review": (argument) => review(context, argument),
     "podium.ui.worktree.switch": (argument) => goTo(context, argument, "setting"),
     "podium.ui.worktree.openNewWindow": (argument) => goTo(context, argument, "new"),
     "podium.ui.worktree.remove": (argument) => remove(context, argument),
@@ -50,6 +52,35 @@ async function create(context: CommandContext): Promise<void> {
   if (choice !== undefined) {
     await openWorktree(context, made.worktree, choice === "Open" ? "same" : "new");
   }
+}
+
+async function review(context: CommandContext, argument: unknown): Promise<void> {
+  const at = await repository(context);
+  if (at === undefined) {
+    return;
+  }
+  const given = typeof argument === "number" || typeof argument === "string" ? requestNumber(String(argument)) : undefined;
+  const number = given ?? (await askForRequest());
+  if (number === undefined) {
+    return;
+  }
+  const opened = await context.server.act("podium/worktree/review", { ...at, ...agent(), number });
+  context.live.refresh("worktrees");
+  const choice = await vscode.window.showInformationMessage(openedWords(opened), "Open", "Open in New Window");
+  if (choice !== undefined) {
+    await openWorktree(context, opened.worktree, choice === "Open" ? "same" : "new");
+  }
+}
+
+async function askForRequest(): Promise<number | undefined> {
+  const text = await vscode.window.showInputBox({
+    title: "Review Pull Request",
+    prompt: "Number or address of the pull request or merge request; it opens in a worktree of its own",
+    placeHolder: "123",
+    ignoreFocusOut: true,
+    validateInput: (value) => (requestNumber(value) === undefined ? "That is no number of a request" : undefined),
+  });
+  return text === undefined ? undefined : requestNumber(text);
 }
 
 async function goTo(context: CommandContext, argument: unknown, where: Where): Promise<void> {

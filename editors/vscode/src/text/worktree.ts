@@ -55,6 +55,13 @@ function description(worktree: Worktree, whose: Standing, here: boolean, now: Da
   return parts.join(" · ");
 }
 
+/** `active 14:02`: its last commit or, if that is newer, its claim. */
+export function activity(worktree: Worktree, now: Date): string {
+  const times = [worktree.lastCommit?.time, worktree.claim?.since].filter((time) => time !== undefined);
+  const newest = times.sort((a, b) => Date.parse(b) - Date.parse(a))[0];
+  return newest === undefined ? "" : `active ${clock(newest, now)}`;
+}
+
 /** `↑2 ↓1 +1 ~3 ?2 !1`: ahead, behind, staged, modified, untracked, conflicted; nothing for zeros. */
 export function countsInSigns(status: TreeStatus): string {
   const signs: [string, number][] = [

@@ -40,6 +40,25 @@ pub struct ImiArgs {
 
 #[derive(Debug, Clone, Subcommand)]
 pub enum ImiCommand {
+    /// Make a project folder: clone into one, or move this clone into one
+    #[command(after_help = "\
+A project folder holds `trunk-BRANCH/`, every other worktree and `sync/` beside each other.
+
+Examples:
+  imi init https://github.com/owner/app     clone to app/trunk-main, with app/sync
+  imi init git@host:app.git work/app        to another folder
+  imi init                                  this clone: app becomes app/trunk-main, with its worktrees
+  imi undo                                  back to a plain clone")]
+    Init(InitArgs),
+    /// Take back everything that Podium left in this repository; worktrees and branches stay
+    #[command(after_help = "\
+A clone that `imi init` moved goes back to its place, with its worktrees.
+
+Examples:
+  imi deinit
+  imi deinit --keep-layout     the project folder stays as it is
+  imi deinit --force           although worktrees are claimed, or removed ones could still come back")]
+    Deinit(DeinitArgs),
     /// Make a worktree for a feature, or enter the one of that name
     #[command(after_help = "\
 Examples:
@@ -64,6 +83,8 @@ Examples:
 Examples:
   imi review 123                  worktree review-123 with the request's newest commits; again: update it
   imi review 123 --remote fork    of another remote
+  imi review suggestions 123      what reviewers suggest in their comments
+  imi review suggestions 123 --apply    and as commits in review-123
   imi review push 123             commits made there, to the request's own branch where its author lets you
   imi review push 123 --remote origin --branch my-suggestions
   imi remove review-123           done with it"
@@ -240,6 +261,28 @@ Examples:
 }
 
 #[derive(Debug, Clone, Args)]
+pub struct InitArgs {
+    /// What to clone, or the clone to move [default: the one this folder lies in]
+    #[arg(value_name = "URL|PATH")]
+    pub source: Option<String>,
+    /// Project folder of a clone [default: as git would call it]
+    pub folder: Option<PathBuf>,
+    /// Branch to check out in a clone [default: the remote's own]
+    #[arg(long, short)]
+    pub branch: Option<String>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct DeinitArgs {
+    /// Although worktrees are claimed or removed ones could still be brought back: those are given up
+    #[arg(long)]
+    pub force: bool,
+    /// Leave the project folder as it is
+    #[arg(long)]
+    pub keep_layout: bool,
+}
+
+#[derive(Debug, Clone, Args)]
 pub struct CreateArgs {
     /// Free name; becomes TYPE-NAME as folder and branch
     pub name: String,
@@ -315,8 +358,25 @@ pub struct ReviewArgs {
 
 #[derive(Debug, Clone, Subcommand)]
 pub enum ReviewCommand {
+    /// Suggestions in the comments of a review; with --apply they become commits in its worktree
+    Suggestions(ReviewSuggestionsArgs),
     /// Push commits made in a review's worktree: to the request's own branch, or to one that is named
     Push(ReviewPushArgs),
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct ReviewSuggestionsArgs {
+    /// Number of the request [default: the one of the worktree this folder lies in]
+    pub number: Option<String>,
+    /// Take them into the worktree, each as a commit of its own
+    #[arg(long)]
+    pub apply: bool,
+    /// Only of this comment; more than once for several
+    #[arg(long, value_name = "COMMENT")]
+    pub id: Vec<u64>,
+    /// Who applies [env: PODIUM_AGENT_ID] [default: the person]
+    #[arg(long, value_name = "ID", alias = "yi-id")]
+    pub agent_id: Option<String>,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -4,7 +4,9 @@ mod args;
 mod claims;
 mod conflicts;
 mod guard;
+mod init;
 mod monitor;
+mod pick;
 mod provide;
 mod render;
 mod reviews;
@@ -35,6 +37,8 @@ pub async fn run(context: &Context, args: ImiArgs) -> Ending {
         Err(failure) => return Err(claims::with_own_code(&args.command, failure)),
     };
     match args.command {
+        ImiCommand::Init(init) => init::init(context, at, init).await,
+        ImiCommand::Deinit(deinit) => init::deinit(context, at, deinit).await,
         ImiCommand::Feat(create) => worktrees::create(context, at, "feat", create).await,
         ImiCommand::Fix(create) => worktrees::create(context, at, "fix", create).await,
         ImiCommand::Aiops(create) => worktrees::create(context, at, "aiops", create).await,

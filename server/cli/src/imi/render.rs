@@ -33,9 +33,14 @@ pub(super) fn created(made: &WorktreeCreated, entered: bool, paint: Painter) -> 
 }
 
 pub(super) fn switched(worktree: &Worktree, entered: bool, paint: Painter) -> String {
+    let owner = worktree
+        .claim
+        .as_ref()
+        .map(|claim| format!("  {}", paint.cyan(&format!("held by {}", one_line(&claim.agent_id)))));
     format!(
-        "{}  {}\n{}",
+        "{}{}  {}\n{}",
         paint.bold(&one_line(&worktree.name)),
+        owner.unwrap_or_default(),
         printable(&worktree.path),
         cd_hint(worktree, entered, paint)
     )

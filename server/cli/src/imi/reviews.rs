@@ -1,11 +1,12 @@
 //! Pull requests in worktrees of their own.
 
 use podium_protocol::{
-    RepoSelector, ReviewNumber, ReviewPush, ReviewPushParams, ReviewPushed, WorktreeReview,
-    WorktreeReviewParams, WorktreeReviewed,
+    RepoSelector, ReviewNumber, ReviewPush, ReviewPushParams, ReviewPushed, ReviewSuggested,
+    ReviewSuggestions, ReviewSuggestionsParams, SuggestionState, WorktreeReview, WorktreeReviewParams,
+    WorktreeReviewed,
 };
 
-use super::args::{ReviewArgs, ReviewCommand, ReviewPushArgs};
+use super::args::{ReviewArgs, ReviewCommand, ReviewPushArgs, ReviewSuggestionsArgs};
 use super::render::cd_hint;
 use super::worktrees::{enter, print_path};
 use crate::context::Context;
@@ -14,8 +15,10 @@ use crate::progress::waiting;
 use crate::style::{Painter, count, one_line, printable};
 
 pub(super) async fn run(context: &Context, at: RepoSelector, args: ReviewArgs) -> Ending {
-    if let Some(ReviewCommand::Push(push)) = args.command {
-        return self::push(context, at, push).await;
+    match args.command {
+        Some(ReviewCommand::Push(push)) => return self::push(context, at, push).await,
+        Some(ReviewCommand::Suggestions(asked)) => return suggestions(context, at, asked).await,
+        None => {}
     }
     let params = WorktreeReviewParams {
         at,
@@ -45,6 +48,61 @@ async fn push(context: &Context, at: RepoSelector, args: ReviewPushArgs) -> Endi
     let pushed = waiting(&context.output, "pushing", client.call::<ReviewPush>(params)).await?;
     context.output.reply(&pushed, |paint| sent(&pushed, paint))?;
     Ok(0)
+}
+
+async fn suggestions(context: &Context, at: RepoSelector, args: ReviewSuggestionsArgs) -> Ending {
+    let params = ReviewSuggestionsParams {
+        at,
+        number: args.number.map(ReviewNumber::Text),
+        apply: args.apply,
+        ids: args.id,
+        agent_id: context.agent(args.agent_id),
+    };
+    let client = context.client()?;
+    let asked = client.call::<ReviewSuggestions>(params);
+    let answer = waiting(&context.output, "asking the host", asked).await?;
+    context.output.reply(&answer, |paint| suggested(&answer, paint))?;
+    Ok(0)
+}
+
+fn suggested(answer: &ReviewSuggested, paint: Painter) -> String {
+    let mut text = String::new();
+    for suggestion in &answer.suggestions {
+        let state = match suggestion.state {
+            SuggestionState::Open => paint.cyan("open"),
+            SuggestionState::Applied => paint.green("applied"),
+            SuggestionState::Outdated => paint.yellow("outdated"),
+        };
+        let lines = match (suggestion.from_line, suggestion.to_line) {
+            (Some(from), Some(to)) if from != to => format!(":{from}-{to}"),
+            (_, Some(line)) => format!(":{line}"),
+            _ => String::new(),
+        };
+        let author = suggestion.author.as_deref().unwrap_or("somebody");
+        text += &format!(
+            "{state} {}{lines} by {} {}\n",
+            paint.bold(&one_line(&suggestion.path)),
+            one_line(author),
+            paint.dim(&format!("({})", suggestion.comment)),
+        );
+        for line in suggestion.text.lines() {
+            text += &format!("  {}\n", printable(line));
+        }
+    }
+    if answer.suggestions.is_empty() {
+        return format!("no suggestions in the comments of {}", one_line(&answer.worktree));
+    }
+    match answer.commits {
+        0 => text,
+        made => {
+            text + &format!(
+                "{} {} in {}",
+                paint.green("✓"),
+                count(u64::from(made), "commit"),
+                one_line(&answer.worktree)
+            )
+        }
+    }
 }
 
 fn shown(opened: &WorktreeReviewed, entered: bool, paint: Painter) -> String {

@@ -59,6 +59,7 @@ pub(super) async fn undos(context: &Context, at: RepoSelector) -> Ending {
             let what = match undo.what {
                 UndoKind::Removal => "removal",
                 UndoKind::Merge => "merge",
+                UndoKind::Layout => "layout",
             };
             rows.push([
                 undo.id.clone(),

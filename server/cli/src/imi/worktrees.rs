@@ -13,7 +13,7 @@ use podium_protocol::{
 };
 
 use super::args::{CreateArgs, GoArgs, ListArgs, RemoveArgs, StatusArgs, UndoArgs};
-use super::{folder_name, free_name, render};
+use super::{folder_name, free_name, pick, render};
 use crate::context::{Context, repo_selector, wire_path};
 use crate::output::Ending;
 use crate::progress::waiting;
@@ -40,9 +40,20 @@ pub(super) async fn create(context: &Context, at: RepoSelector, kind: &str, args
 }
 
 pub(super) async fn go(context: &Context, at: RepoSelector, args: GoArgs) -> Ending {
-    let params = WorktreeSwitchParams { at, name: Some(args.query) };
     let client = context.client()?;
-    let found = waiting(&context.output, "looking", client.call::<WorktreeSwitch>(params)).await?;
+    let ask = |name: String| {
+        let params = WorktreeSwitchParams { at: at.clone(), name: Some(name) };
+        waiting(&context.output, "looking", client.call::<WorktreeSwitch>(params))
+    };
+    let found = match ask(args.query).await {
+        Err(error) if !error.candidates.is_empty() && pick::can_ask(context) => {
+            match pick::one(context, &error.candidates)? {
+                Some(name) => ask(name).await?,
+                None => return Err(error.into()),
+            }
+        }
+        found => found?,
+    };
     let entered = enter(context, &found.worktree);
     if args.print_path && !context.output.is_json() {
         return print_path(context, &found.worktree);

@@ -1,17 +1,22 @@
 //! GitHub's REST API.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use podium_worktrees::{ForgeError, ForgeQuery, PullRequest};
+use podium_worktrees::{ForgeError, ForgeQuery, PullRequest, ReviewComment};
 use reqwest::header::{ACCEPT, AUTHORIZATION};
 use reqwest::{Certificate, Client, NoProxy, Proxy, StatusCode};
 use serde::Deserialize;
 
-use super::{GITHUB, is_own_host, variable};
+use super::{GITHUB, comments, is_own_host, variable};
 
 const CONNECT: Duration = Duration::from_secs(10);
 /// A description may be long; this is much longer.
 const BODY: usize = 4 * 1024 * 1024;
+
+/// The most that the API gives at once.
+const PER_PAGE: usize = 100;
+/// More comments than this many pages hold are not read.
+const PAGES: usize = 50;
 
 /// Where to ask, and with which token.
 struct Access<'a> {
@@ -26,11 +31,47 @@ pub(super) async fn ask(
     configured: &str,
     timeout: Duration,
 ) -> Result<PullRequest, ForgeError> {
+    let path = format!("/repos/{}/pulls/{}", query.path, query.number);
+    let body = get(query, configured, &path, timeout).await?;
+    let answer: Answer = serde_json::from_slice(&body).map_err(|error| {
+        ForgeError::Unavailable(format!("the API answered something unexpected: {error}"))
+    })?;
+    Ok(answer.into())
+}
+
+/// # Errors
+/// As [`ask`].
+pub(super) async fn comments(
+    query: &ForgeQuery,
+    configured: &str,
+    timeout: Duration,
+) -> Result<Vec<ReviewComment>, ForgeError> {
+    let deadline = Instant::now() + timeout;
+    let mut all = Vec::new();
+    for page in 1..=PAGES {
+        let path =
+            format!("/repos/{}/pulls/{}/comments?per_page={PER_PAGE}&page={page}", query.path, query.number);
+        let left = deadline.saturating_duration_since(Instant::now());
+        let found = comments::read(&get(query, configured, &path, left).await?)?;
+        let last = found.len() < PER_PAGE;
+        all.extend(found);
+        if last {
+            break;
+        }
+    }
+    Ok(all)
+}
+
+async fn get(
+    query: &ForgeQuery,
+    configured: &str,
+    path: &str,
+    timeout: Duration,
+) -> Result<Vec<u8>, ForgeError> {
     let access = access(query, configured)?;
-    let url = format!("{}/repos/{}/pulls/{}", access.base, query.path, query.number);
     let client = client(query).map_err(unavailable)?;
     let request = client
-        .get(&url)
+        .get(format!("{}{path}", access.base))
         .header(ACCEPT, "application/vnd.github+json")
         .header(AUTHORIZATION, format!("Bearer {}", access.token))
         .timeout(timeout);
@@ -50,10 +91,7 @@ pub(super) async fn ask(
             return Err(ForgeError::Unavailable("the API's answer is too long".to_owned()));
         }
     }
-    let answer: Answer = serde_json::from_slice(&body).map_err(|error| {
-        ForgeError::Unavailable(format!("the API answered something unexpected: {error}"))
-    })?;
-    Ok(answer.into())
+    Ok(body)
 }
 
 fn access<'a>(query: &'a ForgeQuery, configured: &str) -> Result<Access<'a>, ForgeError> {

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use podium_process::{Command, Ended};
-use podium_worktrees::{ForgeError, ForgeQuery, PullRequest};
+use podium_worktrees::{ForgeError, ForgeQuery, PullRequest, ReviewComment};
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
-use super::{GITHUB, is_own_host};
+use super::{GITHUB, comments, is_own_host};
 
 const FIELDS: &str = "title,author,state,url,headRefName,headRepository,headRepositoryOwner,baseRefName,\
                       isCrossRepository,maintainerCanModify";
@@ -33,33 +33,53 @@ const PASSED: &[&str] = &[
 const GITHUB_TOKENS: &[&str] = &["GH_TOKEN", "GITHUB_TOKEN"];
 const OWN_HOST_TOKENS: &[&str] = &["GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN", "GH_HOST"];
 const OUTPUT: usize = 256 * 1024;
+/// Of comments there may be many.
+const COMMENTS: usize = 16 * 1024 * 1024;
+/// How it says that the host knows no such request.
+const NONE_SUCH: &[&str] =
+    &["Could not resolve to a PullRequest", "no pull requests found", "gh: Not Found (HTTP 404)"];
 
 /// # Errors
 /// `Unavailable` without `gh`, without a login, or without an answer in time.
 pub(super) async fn ask(query: &ForgeQuery, timeout: Duration) -> Result<PullRequest, ForgeError> {
+    let (number, repo) = (query.number.to_string(), format!("{}/{}", query.host, query.path));
+    let args = ["pr", "view", &number, "--repo", &repo, "--json", FIELDS];
+    let answer: Answer = serde_json::from_slice(&run(query, &args, OUTPUT, timeout).await?)
+        .map_err(|error| ForgeError::Unavailable(format!("gh answered something unexpected: {error}")))?;
+    Ok(answer.into())
+}
+
+/// # Errors
+/// As [`ask`].
+pub(super) async fn comments(
+    query: &ForgeQuery,
+    timeout: Duration,
+) -> Result<Vec<ReviewComment>, ForgeError> {
+    let path = format!("repos/{}/pulls/{}/comments?per_page=100", query.path, query.number);
+    comments::read(&run(query, &["api", "--paginate", &path], COMMENTS, timeout).await?)
+}
+
+async fn run(
+    query: &ForgeQuery,
+    args: &[&str],
+    most: usize,
+    timeout: Duration,
+) -> Result<Vec<u8>, ForgeError> {
     let Some(program) = find(query.env.get("PATH").map(String::as_str).unwrap_or_default()) else {
         return Err(ForgeError::Unavailable("gh is not installed".to_owned()));
     };
-    let number = query.number.to_string();
-    let repo = format!("{}/{}", query.host, query.path);
-    let command = Command::new(program)
-        .args(["pr", "view", &number, "--repo", &repo, "--json", FIELDS])
-        .envs(variables(query))
-        .capture(OUTPUT)
-        .timeout(timeout);
+    let command = Command::new(program).args(args).envs(variables(query)).capture(most).timeout(timeout);
     let output = command.output(&CancellationToken::new()).await;
     let output = output.map_err(|error| ForgeError::Unavailable(format!("gh: {error}")))?;
-    let said = output.stderr.text();
     if output.ended != Ended::ByItself {
         return Err(ForgeError::Unavailable("gh did not answer in time".to_owned()));
     }
     if output.success() {
-        let answer: Answer = serde_json::from_slice(&output.stdout.bytes())
-            .map_err(|error| ForgeError::Unavailable(format!("gh answered something unexpected: {error}")))?;
-        return Ok(answer.into());
+        return Ok(output.stdout.bytes().to_vec());
     }
-    if said.contains("Could not resolve to a PullRequest") || said.contains("no pull requests found") {
-        return Err(ForgeError::NotFound(format!("{} has no pull request {number}", query.path)));
+    let said = output.stderr.text();
+    if NONE_SUCH.iter().any(|sign| said.contains(sign)) {
+        return Err(ForgeError::NotFound(format!("{} has no pull request {}", query.path, query.number)));
     }
     let line: String = said.lines().next().unwrap_or("it failed").chars().take(200).collect();
     Err(ForgeError::Unavailable(format!("gh: {line}")))
@@ -77,6 +97,10 @@ fn variables(query: &ForgeQuery) -> Vec<(String, String)> {
     let fixed =
         [("GH_PROMPT_DISABLED", "1"), ("GH_NO_UPDATE_NOTIFIER", "1"), ("NO_COLOR", "1"), ("GH_PAGER", "cat")];
     let fixed = fixed.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    // `gh api` takes its host from here; the token above is for this very host, or there is none.
+    let passed = passed.filter(|(name, _)| *name != "GH_HOST");
+    let host = [("GH_HOST".to_owned(), query.host.clone())];
+    let fixed = fixed.into_iter().chain(host);
     passed.map(|(name, value)| (name.clone(), value.clone())).chain(fixed).collect()
 }
 

@@ -4,6 +4,7 @@
 //! says.
 
 mod api;
+mod comments;
 mod gh;
 
 use std::collections::BTreeMap;
@@ -12,7 +13,7 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use podium_config::Live;
-use podium_worktrees::{Forge, ForgeError, ForgeQuery, PullRequest};
+use podium_worktrees::{Forge, ForgeError, ForgeQuery, PullRequest, ReviewComment};
 
 const GITHUB: &str = "github.com";
 
@@ -34,17 +35,32 @@ impl Forge for Hosts {
         // Whoever asks second must have time left.
         let by_gh = gh::ask(query, query.timeout / 2).await;
         let missing = match by_gh {
-            Ok(found) => return Ok(found),
-            Err(error @ ForgeError::NotFound(_)) => return Err(error),
             Err(ForgeError::Unavailable(why)) => why,
+            told => return told,
         };
         let left = query.timeout.saturating_sub(started.elapsed());
         let configured = self.config.get().text("review.api_url").to_owned();
-        match api::ask(query, &configured, left).await {
-            Ok(found) => Ok(found),
-            Err(ForgeError::Unavailable(why)) => Err(ForgeError::Unavailable(format!("{missing}; {why}"))),
-            Err(error) => Err(error),
-        }
+        api::ask(query, &configured, left).await.map_err(|error| with_reason(error, &missing))
+    }
+
+    async fn comments(&self, query: &ForgeQuery) -> Result<Vec<ReviewComment>, ForgeError> {
+        let started = Instant::now();
+        let by_gh = gh::comments(query, query.timeout / 2).await;
+        let missing = match by_gh {
+            Err(ForgeError::Unavailable(why)) => why,
+            told => return told,
+        };
+        let left = query.timeout.saturating_sub(started.elapsed());
+        let configured = self.config.get().text("review.api_url").to_owned();
+        api::comments(query, &configured, left).await.map_err(|error| with_reason(error, &missing))
+    }
+}
+
+/// Why the first way did not work belongs to why the second did not.
+fn with_reason(error: ForgeError, missing: &str) -> ForgeError {
+    match error {
+        ForgeError::Unavailable(why) => ForgeError::Unavailable(format!("{missing}; {why}")),
+        error @ ForgeError::NotFound(_) => error,
     }
 }
 

@@ -33,7 +33,7 @@ fn positional(method: &str) -> &'static [&'static str] {
         "worktree/status" | "worktree/switch" | "worktree/remove" | "worktree/merge" | "worktree/close" => {
             &["name"]
         }
-        "worktree/review" | "review/push" => &["number"],
+        "worktree/review" | "review/push" | "review/suggestions" => &["number"],
         "claim/acquire" | "claim/release" | "claim/verify" => &["worktree", "agentId"],
         "session/start" => &["prompt", "worktree"],
         "session/resume" => &["id", "prompt"],

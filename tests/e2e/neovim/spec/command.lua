@@ -30,7 +30,7 @@ return function(test)
   test('an unknown subcommand names those that exist', function()
     vim.cmd('Podium worktree destroy x')
     wait('the error', function()
-      return support.noticed('there is no subcommand `destroy`', 'create, list, remove, switch, undo')
+      return support.noticed('there is no subcommand `destroy`', 'create, list, remove, review, switch, undo')
     end)
   end)
 end

@@ -91,6 +91,35 @@ return function(test)
     end)
   end)
 
+  test('a review is opened by its number, which is asked for, and gone to', function()
+    open_repo()
+    support.answering({
+      input = '#7',
+    })
+    vim.cmd('Podium worktree review')
+    wait('the switch', function()
+      return vim.fn.getcwd():match('review%-7$')
+    end)
+    equal(support.sent('podium/worktree/review')[1].number, '#7')
+    wait('what it is', function()
+      return support.noticed('opened review-7: Count the sheep by bob', 'request 7 is merged')
+    end)
+    vim.cmd('Podium worktree review 8 remote=upstream')
+    wait('the next one', function()
+      return vim.fn.getcwd():match('review%-8$')
+    end)
+    equal(support.sent('podium/worktree/review')[2].remote, 'upstream')
+  end)
+
+  test('the picker tells how long ago something happened in a worktree', function()
+    local activity = require('podium.worktree').activity
+    local tree = { lastCommit = { time = '2026-01-01T00:00:00Z' } }
+    equal(activity(tree, 1767225600 + 125), 'active 2m ago')
+    tree.claim = { since = '2026-01-01T00:02:00.500Z' }
+    equal(activity(tree, 1767225600 + 125), 'active 5s ago')
+    equal(activity({}, 1767225600), nil)
+  end)
+
   test('the picker of worktrees switches', function()
     open_repo()
     vim.cmd('Podium worktree create feat one')

@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod claims;
+mod code_hosts;
 mod complaints;
 mod completions;
 mod connections;
@@ -18,6 +19,7 @@ mod merge_faults;
 mod model;
 mod monitor;
 mod observing;
+mod projects;
 mod radar;
 mod reviews;
 mod spares;

@@ -139,6 +139,85 @@ fn the_dashboard_survives_the_daemon_and_a_resize_and_gives_the_terminal_back() 
 }
 
 #[test]
+fn keys_claim_release_open_and_show_the_work() {
+    let environment = TestEnvironment::new();
+    let repo = environment.repo();
+    environment.imi(["feat", "a"]).within(&repo).ok();
+    let path = environment.root().join("app.worktrees/feat-a");
+    let text = fs::read_to_string(path.join("d0/f1.txt")).unwrap();
+    fs::write(path.join("d0/f1.txt"), text.replacen("line 0 of file 1", "rewritten", 1)).unwrap();
+    fs::write(path.join("new.txt"), "new").unwrap();
+    let editor = environment.root().join("editor");
+    fs::write(&editor, "#!/bin/sh\necho \"opened $* in $PWD\"\nread line\necho \"$line\" > typed\n").unwrap();
+    fs::set_permissions(&editor, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let command = format!("EDITOR='{} --now' VISUAL= imi monitor", editor.display());
+    let terminal = Terminal::new(&environment, repo.path(), &command);
+    terminal.until("the worktrees show", |screen| screen.contains("feat-a"));
+    terminal.keys(&["j"]);
+    terminal.keys(&["c"]);
+    terminal.until("it is claimed", |screen| {
+        screen.contains("feat-a is claimed by person:") && line(screen, "feat-a").contains("person")
+    });
+    terminal.keys(&["l"]);
+    terminal.until("a refusal is told", |screen| {
+        screen.contains("--allow-dirty") || screen.contains("uncommitted")
+    });
+    terminal.keys(&["d"]);
+    let screen = terminal.until("its work shows", |screen| screen.contains("feat-a against main"));
+    assert!(screen.contains("+rewritten") && screen.contains("? new.txt"), "{screen}");
+    terminal.keys(&["q"]);
+    terminal.until("the list is back", |screen| !line(screen, "feat-a").is_empty());
+    terminal.keys(&["o"]);
+    terminal.until("the editor has the terminal", |screen| {
+        screen.contains(&format!("opened --now . in {}", path.display())) && !screen.contains("trunk-main")
+    });
+    terminal.keys(&["every letter arrives", "Enter"]);
+    terminal.until("the monitor is back", |screen| !line(screen, "feat-a").is_empty());
+    assert_eq!(fs::read_to_string(path.join("typed")).unwrap(), "every letter arrives\n");
+
+    environment.git(&path, ["checkout", "-q", "--", "."]);
+    environment.git(&path, ["clean", "-qf"]);
+    terminal.keys(&["l"]);
+    terminal.until("it is free", |screen| screen.contains("feat-a is free"));
+    terminal.keys(&["d"]);
+    terminal.until("nothing is told too", |screen| screen.contains("feat-a has no changes"));
+    terminal.keys(&["x"]);
+    terminal.until("no session to cancel", |screen| screen.contains("no session runs in feat-a"));
+    terminal.keys(&["s"]);
+    terminal.until("no session to resume", |screen| screen.contains("no session waits"));
+    terminal.keys(&["q"]);
+    terminal.until("q ends it", |screen| screen.contains("ended with 0"));
+}
+
+#[test]
+fn going_somewhere_asks_which_worktree_is_meant_and_shows_who_holds_it() {
+    let environment = TestEnvironment::new();
+    let repo = environment.repo();
+    for name in ["user-auth", "user-list"] {
+        environment.imi(["feat", name]).within(&repo).ok();
+    }
+    environment.imi(["claim", "feat-user-list", "--agent-id", "claude-1"]).within(&repo).ok();
+    let found = environment.imi(["go", "ulist"]).within(&repo).data();
+    assert_eq!(found["worktree"]["name"], "feat-user-list");
+    let text = environment.imi(["go", "ulist"]).within(&repo).run().success();
+    assert!(text.contains("held by claude-1"), "{text}");
+    let error = environment.imi(["go", "user"]).within(&repo).fails(1);
+    let candidates = error["candidates"].as_array().unwrap();
+    let names: Vec<_> = candidates.iter().map(|one| one["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["feat-user-auth", "feat-user-list"]);
+    assert_eq!(candidates[1]["owner"]["agentId"], "claude-1");
+    let terminal = Terminal::new(&environment, repo.path(), "cd \"$(imi go user --print-path)\" && pwd");
+    let screen = terminal.until("it asks", |screen| screen.contains("Which one?"));
+    assert!(
+        screen.lines().any(|line| line.contains("feat-user-list") && line.contains("claude-1")),
+        "{screen}"
+    );
+    terminal.keys(&["2", "Enter"]);
+    let there = environment.root().join("app.worktrees/feat-user-list");
+    terminal.until("it goes there", |screen| screen.contains(&format!("\n{}", there.display())));
+}
+
+#[test]
 fn without_a_terminal_it_is_a_snapshot() {
     let environment = TestEnvironment::new();
     let repo = environment.repo();

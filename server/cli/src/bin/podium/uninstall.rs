@@ -89,7 +89,7 @@ async fn take_back(
 ) -> Result<Uninstalled, Failure> {
     let mut forgotten = Vec::new();
     for repo in repos {
-        let params = RepoForgetParams { at: selector_of(Path::new(&repo.root)), force };
+        let params = RepoForgetParams { at: selector_of(Path::new(&repo.root)), force, layout: false };
         match client.call::<RepoForget>(params).await {
             Ok(answer) => forgotten.push(answer),
             // A repository that was deleted has nothing left to take back.

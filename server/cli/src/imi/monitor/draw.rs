@@ -16,6 +16,10 @@ const HELP: &[(&str, &str)] = &[
     ("↑ ↓  j k", "select a worktree"),
     ("PgUp PgDn g G", "further"),
     ("Enter", "its folder and who holds it"),
+    ("c  l", "claim it; let it go"),
+    ("o", "open it in $VISUAL or $EDITOR, else a shell"),
+    ("d", "its work against trunk"),
+    ("s  x", "resume the session that was cut off there; cancel the running one"),
     ("/", "filter by name, branch or owner; Esc clears it"),
     ("r", "read everything anew"),
     ("q  Esc  Ctrl-C", "quit"),
@@ -37,8 +41,28 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &Model, now: Timestamp) {
     match model.mode {
         Mode::Help => popup(frame, "Keys", help()),
         Mode::Details => popup(frame, "Worktree", details(model, now)),
-        Mode::Browsing | Mode::Filtering => {}
+        Mode::Diff => diff(frame, model),
+        Mode::Browsing | Mode::Filtering | Mode::Killing => {}
     }
+}
+
+fn diff(frame: &mut Frame<'_>, model: &Model) {
+    let area = frame.area();
+    let room = usize::from(area.height.saturating_sub(2));
+    let lines = model.diff.lines.iter().skip(model.diff.top).take(room).map(|line| {
+        let style = match line.chars().next() {
+            Some('+') => Style::new().fg(Color::Green),
+            Some('-') => Style::new().fg(Color::Red),
+            Some('@') => Style::new().fg(Color::Cyan),
+            Some('d' | '?') => bold(),
+            _ => Style::new(),
+        };
+        Line::styled(line.clone(), style)
+    });
+    let place = format!("{}/{}  q closes", model.diff.top + 1, model.diff.lines.len());
+    let block = Block::bordered().title(printable(&model.diff.title)).title_bottom(place);
+    frame.render_widget(Clear, area);
+    frame.render_widget(Paragraph::new(lines.collect::<Vec<_>>()).block(block), area);
 }
 
 fn header(model: &Model) -> Paragraph<'static> {
@@ -133,11 +157,23 @@ fn feed_lines(frame: &mut Frame<'_>, model: &Model, now: Timestamp, area: Rect) 
 
 fn footer(model: &Model) -> Paragraph<'static> {
     match model.mode {
+        Mode::Killing => {
+            let title = model.running().map(|session| printable(&session.title)).unwrap_or_default();
+            let text = format!("cancel the session \u{201c}{title}\u{201d}? y/n");
+            Paragraph::new(text).style(Style::new().fg(Color::Red))
+        }
         Mode::Filtering => Paragraph::new(format!("/{}_", printable(&model.filter))),
+        _ if model.notice.is_some() => {
+            let notice = model.notice.as_deref().map(printable).unwrap_or_default();
+            Paragraph::new(notice).style(Style::new().fg(Color::Yellow))
+        }
         _ if !model.filter.is_empty() => {
             Paragraph::new(format!("/{}   Esc clears the filter", printable(&model.filter))).style(dim())
         }
-        _ => Paragraph::new("q quit  ↑↓ select  Enter folder  / filter  ? help").style(dim()),
+        _ => Paragraph::new(
+            "q quit  ↑↓ select  Enter folder  c claim  l let go  o open  d diff  / filter  ? help",
+        )
+        .style(dim()),
     }
 }
 
@@ -241,7 +277,9 @@ mod tests {
     fn no_size_is_too_small() {
         for (width, height) in [(1, 1), (5, 2), (20, 3), (200, 1)] {
             let mut model = model();
-            for mode in [Mode::Browsing, Mode::Filtering, Mode::Help, Mode::Details] {
+            for mode in
+                [Mode::Browsing, Mode::Filtering, Mode::Help, Mode::Details, Mode::Diff, Mode::Killing]
+            {
                 model.mode = mode;
                 drawn(&model, width, height);
             }

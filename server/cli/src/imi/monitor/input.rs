@@ -1,18 +1,25 @@
 //! What the keys do.
 
+use std::path::PathBuf;
+
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
+use super::action::{Action, Place};
 use super::model::{Mode, Model};
 
 /// Rows of one page.
 const PAGE: isize = 10;
 
 /// What follows from a key beyond the model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum After {
     Draw,
     Refresh,
     Quit,
+    /// Asked of the daemon, beside the screen.
+    Do(Action),
+    /// A program in this folder, in place of the screen.
+    Open(PathBuf),
 }
 
 pub(super) fn key(model: &mut Model, key: KeyEvent) -> After {
@@ -22,8 +29,11 @@ pub(super) fn key(model: &mut Model, key: KeyEvent) -> After {
     if key.modifiers.contains(KeyModifiers::CONTROL) && matches!(key.code, KeyCode::Char('c' | 'd')) {
         return After::Quit;
     }
+    model.notice = None;
     match model.mode {
         Mode::Filtering => filtering(model, key.code),
+        Mode::Diff => reading(model, key.code),
+        Mode::Killing => killing(model, key.code),
         Mode::Help | Mode::Details => {
             match key.code {
                 KeyCode::Char('q') if model.mode == Mode::Help => model.mode = Mode::Browsing,
@@ -52,9 +62,52 @@ fn browsing(model: &mut Model, code: KeyCode) -> After {
         KeyCode::Char('/') => model.mode = Mode::Filtering,
         KeyCode::Char('?') => model.mode = Mode::Help,
         KeyCode::Char('r') => return After::Refresh,
+        KeyCode::Char(letter) => return acting(model, letter),
         _ => {}
     }
     model.keep_selection();
+    After::Draw
+}
+
+/// Keys that do something with the selected worktree.
+fn acting(model: &mut Model, letter: char) -> After {
+    let Some(place) = model.selected().map(Place::of) else { return After::Draw };
+    match letter {
+        'c' => After::Do(Action::Claim(place)),
+        'l' => After::Do(Action::Release(place)),
+        'o' => After::Open(place.path),
+        'd' => After::Do(Action::Diff(place, model.base())),
+        's' => After::Do(Action::Resume(place)),
+        'x' if model.running().is_none() => {
+            model.notice = Some(format!("no session runs in {}", crate::style::one_line(&place.name)));
+            After::Draw
+        }
+        'x' => {
+            model.mode = Mode::Killing;
+            After::Draw
+        }
+        _ => After::Draw,
+    }
+}
+
+fn killing(model: &mut Model, code: KeyCode) -> After {
+    model.mode = Mode::Browsing;
+    match (code, model.running()) {
+        (KeyCode::Char('y' | 'Y'), Some(session)) => After::Do(Action::Kill(session.id.clone())),
+        _ => After::Draw,
+    }
+}
+
+fn reading(model: &mut Model, code: KeyCode) -> After {
+    match code {
+        KeyCode::Up | KeyCode::Char('k') => model.scroll(-1),
+        KeyCode::Down | KeyCode::Char('j') => model.scroll(1),
+        KeyCode::PageUp => model.scroll(-PAGE),
+        KeyCode::PageDown | KeyCode::Char(' ') => model.scroll(PAGE),
+        KeyCode::Home | KeyCode::Char('g') => model.scroll(isize::MIN),
+        KeyCode::End | KeyCode::Char('G') => model.scroll(isize::MAX),
+        _ => model.mode = Mode::Browsing,
+    }
     After::Draw
 }
 
@@ -101,6 +154,47 @@ mod tests {
         press(&mut model, KeyCode::Esc);
         assert_eq!(model.shown().len(), 3);
         assert_eq!(press(&mut model, KeyCode::Esc), After::Quit);
+    }
+
+    #[test]
+    fn keys_act_on_the_selected_worktree_and_killing_is_asked_once_more() {
+        let mut model = model();
+        for (letter, wanted) in [('c', "Claim"), ('l', "Release"), ('d', "Diff"), ('s', "Resume")] {
+            let After::Do(action) = press(&mut model, KeyCode::Char(letter)) else { panic!("{letter}") };
+            assert!(format!("{action:?}").starts_with(wanted), "{action:?}");
+        }
+        assert!(matches!(press(&mut model, KeyCode::Char('o')), After::Open(_)));
+        press(&mut model, KeyCode::Char('x'));
+        assert!(model.mode == Mode::Browsing && model.notice.is_some(), "no session runs there");
+        let session = serde_json::json!({
+            "id": "s1", "provider": "local", "model": null, "status": "in_progress", "title": "t", "agentId": null,
+            "worktree": null, "worktreePath": model.selected().unwrap().path, "createdAt": "2026-01-01T00:00:00Z",
+            "updatedAt": "2026-01-01T00:00:00Z", "checkpoint": null, "lastSeq": 0,
+            "usage": { "inputTokens": 0, "outputTokens": 0, "costUsd": 0.0 },
+        });
+        model.sessions.push(serde_json::from_value(session).unwrap());
+        let id = model.running().unwrap().id.clone();
+        press(&mut model, KeyCode::Char('x'));
+        assert_eq!(model.mode, Mode::Killing);
+        assert_eq!(press(&mut model, KeyCode::Char('n')), After::Draw);
+        press(&mut model, KeyCode::Char('x'));
+        assert_eq!(press(&mut model, KeyCode::Char('y')), After::Do(Action::Kill(id)));
+    }
+
+    #[test]
+    fn a_diff_is_scrolled_within_its_lines() {
+        let mut model = model();
+        let lines = (0..30).map(|line| line.to_string()).collect();
+        model.came(super::super::action::Came::Diff { title: String::new(), lines });
+        press(&mut model, KeyCode::PageDown);
+        assert_eq!((model.mode, model.diff.top), (Mode::Diff, 10));
+        press(&mut model, KeyCode::Char('G'));
+        assert_eq!(model.diff.top, 29);
+        press(&mut model, KeyCode::Home);
+        press(&mut model, KeyCode::Up);
+        assert_eq!(model.diff.top, 0);
+        press(&mut model, KeyCode::Char('q'));
+        assert_eq!(model.mode, Mode::Browsing);
     }
 
     #[test]

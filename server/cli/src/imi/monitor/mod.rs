@@ -3,6 +3,7 @@
 //! Nothing is polled: the event log says when to read the list anew. A clock of one second moves "2s ago" on, and a
 //! list is at most five seconds old, since the death of an owner can come without an event.
 
+mod action;
 mod draw;
 mod feed;
 mod input;

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use podium_protocol::{Alive, Event, SessionInfo, Worktree};
 
 use super::Snapshot;
+use super::action::Came;
 use crate::imi::render;
 use crate::style::one_line;
 use crate::time::ago;
@@ -21,6 +22,18 @@ pub(super) enum Mode {
     Help,
     /// The details of the selected worktree.
     Details,
+    Diff,
+    /// A session is to be cancelled: asked once more.
+    Killing,
+}
+
+/// A diff on the screen.
+#[derive(Debug, Default)]
+pub(super) struct Shown {
+    pub(super) title: String,
+    pub(super) lines: Vec<String>,
+    /// The first line on the screen.
+    pub(super) top: usize,
 }
 
 #[derive(Debug)]
@@ -40,6 +53,9 @@ pub(super) struct Model {
     pub(super) all: bool,
     /// What is wrong, in one line.
     pub(super) trouble: Option<String>,
+    /// What came of the last key, until the next one.
+    pub(super) notice: Option<String>,
+    pub(super) diff: Shown,
 }
 
 /// Who holds a worktree.
@@ -79,7 +95,39 @@ impl Model {
             mode: Mode::Browsing,
             all,
             trouble: None,
+            notice: None,
+            diff: Shown::default(),
         }
+    }
+
+    pub(super) fn came(&mut self, came: Came) {
+        match came {
+            Came::Note(note) => self.notice = Some(note),
+            Came::Diff { title, lines } => {
+                self.diff = Shown { title, lines, top: 0 };
+                self.mode = Mode::Diff;
+            }
+        }
+    }
+
+    /// Moves the diff by so many lines.
+    pub(super) fn scroll(&mut self, step: isize) {
+        let last = self.diff.lines.len().saturating_sub(1);
+        self.diff.top = self.diff.top.saturating_add_signed(step).min(last);
+    }
+
+    /// The newest running session in the selected worktree.
+    pub(super) fn running(&self) -> Option<&SessionInfo> {
+        let path = &self.selected()?.path;
+        let here = self.sessions.iter().filter(|session| session.worktree_path.as_ref() == Some(path));
+        here.max_by(|a, b| a.created_at.cmp(&b.created_at))
+    }
+
+    /// The branch that the selected worktree is compared with; none for the trunk's own.
+    pub(super) fn base(&self) -> Option<String> {
+        let worktree = self.selected().filter(|worktree| !worktree.trunk)?;
+        let trunk = self.worktrees.iter().find(|other| other.trunk && other.repo.id == worktree.repo.id)?;
+        trunk.branch.clone()
     }
 
     pub(super) fn show(&mut self, snapshot: Snapshot) {

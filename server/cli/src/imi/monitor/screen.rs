@@ -1,6 +1,8 @@
 //! The terminal: taken over for as long as the monitor runs, and given back however it ends.
 
 use std::io::{self, Stdout};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -18,13 +20,15 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::input::{self, After};
 use super::model::Model;
-use super::{Snapshot, Source, draw, types};
+use super::{Snapshot, Source, action, draw, types};
 use crate::output::{Ending, Failure};
 
 /// Moves the ages on.
 const CLOCK: Duration = Duration::from_secs(1);
 /// A list is never older than this.
 const OLDEST: Duration = Duration::from_secs(5);
+/// Keys are looked for so long at a time.
+const LOOK: Duration = Duration::from_millis(50);
 /// Events within this time lead to one reading of the list.
 const GATHER: Duration = Duration::from_millis(30);
 
@@ -79,11 +83,12 @@ pub(super) async fn run(source: &Source, model: Model) -> Ending {
 
 async fn follow(source: &Source, mut model: Model, screen: &mut Screen) -> Ending {
     let failed = |error: io::Error| Failure::from(WireError::internal(format!("the terminal: {error}")));
-    let mut keys = keys();
+    let (mut keys, reader) = keys();
     let mut ends = [SignalKind::terminate(), SignalKind::hangup(), SignalKind::interrupt()].map(signal);
     let last = model.feed.back().map(|event| event.seq).unwrap_or_default();
     let mut log = source.client.subscribe(Some(last), types()).await?;
     let (answers, mut lists) = mpsc::channel::<Result<Snapshot, WireError>>(1);
+    let (came, mut done) = mpsc::channel(4);
     let mut clock = interval(CLOCK);
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
     // At most one reading is under way; what happens meanwhile leads to another one.
@@ -96,6 +101,14 @@ async fn follow(source: &Source, mut model: Model, screen: &mut Screen) -> Endin
                     After::Quit => return Ok(0),
                     After::Refresh => due = Some(Instant::now()),
                     After::Draw => {}
+                    After::Do(action) => {
+                        let (client, came) = (source.client.clone(), came.clone());
+                        tokio::spawn(async move { came.send(action::run(&client, action).await).await });
+                    }
+                    After::Open(folder) => {
+                        open(&mut model, screen, &reader, folder).await.map_err(failed)?;
+                        due = Some(Instant::now());
+                    }
                 },
                 // A resize is taken in by the next drawing.
                 Some(_) => {}
@@ -108,6 +121,7 @@ async fn follow(source: &Source, mut model: Model, screen: &mut Screen) -> Endin
                 }
                 None => return Err(WireError::unavailable("the daemon went away").into()),
             },
+            Some(done) = done.recv() => model.came(done),
             Some(list) = lists.recv() => {
                 reading = false;
                 due = Some(due.unwrap_or(Instant::now() + OLDEST));
@@ -140,11 +154,46 @@ async fn until(due: Option<Instant>) {
     }
 }
 
+/// Gives the terminal to a program in the folder, and takes it back when that ends.
+async fn open(model: &mut Model, screen: &mut Screen, reader: &Reader, folder: PathBuf) -> io::Result<()> {
+    let reader = Arc::clone(reader);
+    let opened = tokio::task::spawn_blocking(move || {
+        // The thread that reads keys must not take those that are meant for the program.
+        let _keys = reader.lock().unwrap_or_else(PoisonError::into_inner);
+        give_back();
+        action::open(&folder)
+    })
+    .await
+    .map_err(io::Error::other)?;
+    *screen = Screen::take()?;
+    screen.0.clear()?;
+    model.notice = opened.err();
+    Ok(())
+}
+
+/// Held while keys are read.
+type Reader = Arc<Mutex<()>>;
+
 /// Keys and resizes, read on a thread of their own since reading them blocks. It ends with the process.
-fn keys() -> mpsc::Receiver<Event> {
+fn keys() -> (mpsc::Receiver<Event>, Reader) {
     let (sender, receiver) = mpsc::channel(64);
+    let reader = Reader::default();
+    let turn = Arc::clone(&reader);
     let read = move || {
-        while let Ok(event) = event::read() {
+        loop {
+            let reading = turn.lock().unwrap_or_else(PoisonError::into_inner);
+            let event = match event::poll(LOOK) {
+                Ok(true) => event::read(),
+                Ok(false) => {
+                    drop(reading);
+                    // Whoever waits for the turn gets it.
+                    std::thread::sleep(Duration::from_millis(1));
+                    continue;
+                }
+                Err(error) => Err(error),
+            };
+            drop(reading);
+            let Ok(event) = event else { return };
             if sender.blocking_send(event).is_err() {
                 return;
             }
@@ -152,7 +201,7 @@ fn keys() -> mpsc::Receiver<Event> {
     };
     // Without the thread the channel is closed, and the monitor ends at once.
     let _ = std::thread::Builder::new().name("keys".to_owned()).spawn(read);
-    receiver
+    (receiver, reader)
 }
 
 async fn any(signals: &mut [io::Result<tokio::signal::unix::Signal>; 3]) {
