@@ -110,7 +110,11 @@ impl Worktrees {
         let handle = self.revert_layout(handle, caller).await?;
         let rows = self.all_rows(&handle).await?;
         let main = rows.iter().find(|row| row.is_main).ok_or(Error::Unfinished)?;
-        Ok(WorktreeUndone { undo: done.id, worktree: self.view_by_id(&handle, &main.id).await? })
+        Ok(WorktreeUndone {
+            undo: done.id,
+            notes: Vec::new(),
+            worktree: self.view_by_id(&handle, &main.id).await?,
+        })
     }
 
     pub(crate) async fn revert_layout(

@@ -103,8 +103,11 @@ async fn resume(client: &Client, place: &Place) -> Result<String, WireError> {
     let Some(session) = newest else {
         return Ok(format!("no session waits to be resumed in {}", one_line(&place.name)));
     };
-    let params =
-        SessionResumeParams { id: Some(session.id.clone()), prompt: None, at: selector_of(&place.path) };
+    let params = SessionResumeParams {
+        id: Some(session.id.clone()),
+        at: selector_of(&place.path),
+        ..Default::default()
+    };
     client.call::<SessionResume>(params).await?;
     Ok(format!("resumed: {}", one_line(&session.title)))
 }
