@@ -15,9 +15,11 @@ mod keys;
 pub mod local;
 mod manager;
 mod opening;
+pub mod permission;
 mod prompt;
 mod provider;
 mod rows;
+pub mod tools;
 mod turn;
 #[cfg(unix)]
 pub mod workplace;

@@ -7,8 +7,12 @@ mod confinement;
 mod inbox;
 mod lifecycle;
 mod model;
+mod paths;
+mod permission;
 mod resume;
 mod script;
+mod toolbox;
+mod tools;
 mod wire;
 
 use std::path::Path;

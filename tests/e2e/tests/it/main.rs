@@ -8,6 +8,7 @@ mod connections;
 mod daemon;
 mod fuzz_seeds;
 mod hostile_clients;
+mod inbox;
 mod interfaces;
 mod lsp;
 mod lsp_wire;
