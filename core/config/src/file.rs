@@ -73,7 +73,11 @@ pub fn set_in_file(path: &Path, key: &str, value: Option<&Value>) -> Result<(), 
     let syntax = |message: String| ConfigFileError::Syntax { path: path.to_owned(), message };
     let mut document: toml_edit::DocumentMut =
         text.parse().map_err(|e: toml_edit::TomlError| syntax(e.to_string()))?;
-    let (section, name) = key.split_once('.').ok_or_else(|| syntax(format!("`{key}` has no section")))?;
+    let Some((section, name)) = key.split_once('.') else {
+        set_tables(&mut document, key, value).ok_or_else(|| syntax(format!("`{key}` cannot be set")))?;
+        return replace(path, &document.to_string())
+            .map_err(|source| ConfigFileError::Write { path: path.to_owned(), source });
+    };
     let table = document.entry(section).or_insert_with(toml_edit::table);
     let table = table.as_table_like_mut().ok_or_else(|| syntax(format!("`{section}` is not a table")))?;
     match value {
@@ -86,6 +90,24 @@ pub fn set_in_file(path: &Path, key: &str, value: Option<&Value>) -> Result<(), 
     }
     replace(path, &document.to_string())
         .map_err(|source| ConfigFileError::Write { path: path.to_owned(), source })
+}
+
+/// Replaces all `[[key]]` tables.
+fn set_tables(document: &mut toml_edit::DocumentMut, key: &str, value: Option<&Value>) -> Option<()> {
+    document.remove(key);
+    let Some(value) = value else { return Some(()) };
+    let mut tables = toml_edit::ArrayOfTables::new();
+    for entry in value.as_array()? {
+        let mut table = toml_edit::Table::new();
+        for (name, text) in entry.as_object()? {
+            table.insert(name, toml_edit::value(text.as_str()?));
+        }
+        tables.push(table);
+    }
+    if !tables.is_empty() {
+        document.insert(key, toml_edit::Item::ArrayOfTables(tables));
+    }
+    Some(())
 }
 
 fn to_item(value: &Value) -> Option<toml_edit::Item> {
@@ -126,6 +148,20 @@ mod tests {
         );
         set_in_file(&path, "claims.heartbeat_seconds", None).unwrap();
         assert!(!std::fs::read_to_string(&path).unwrap().contains("heartbeat_seconds"));
+    }
+
+    #[test]
+    fn tables_are_written_as_a_person_writes_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("config.toml");
+        std::fs::write(&path, "# mine\n[log]\nlevel = \"info\"\n").unwrap();
+        let rules = json!([{ "decision": "allow", "tool": "run_command", "command": "cargo *" }]);
+        set_in_file(&path, "permission", Some(&rules)).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.contains("# mine") && text.contains("[[permission]]\n"), "{text}");
+        assert!(read_flat(&path).unwrap().contains(&("permission".to_owned(), rules)));
+        set_in_file(&path, "permission", None).unwrap();
+        assert!(!std::fs::read_to_string(&path).unwrap().contains("permission"));
     }
 
     #[test]

@@ -152,6 +152,13 @@ impl Home {
         self.run().join("cap")
     }
 
+    /// Folder of the agents that run or have left something: a folder for each session. In the home, however long its
+    /// path is: what agents write may be much.
+    #[must_use]
+    pub fn agents(&self) -> PathBuf {
+        self.root.join("run").join("agents")
+    }
+
     /// Where a daemon that could not start says why, for the client that started it.
     #[must_use]
     pub fn start_failure(&self) -> PathBuf {

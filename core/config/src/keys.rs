@@ -16,10 +16,23 @@ pub enum KeyKind {
     Choice(&'static [&'static str]),
     /// Texts; in a variable and on the command line separated by commas.
     List,
+    /// Tables (`[[name]]`) of texts; in a variable and on the command line as JSON.
+    Tables(&'static [Field]),
+}
+
+/// A field of each table of a setting.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Field {
+    pub name: &'static str,
+    pub required: bool,
+    /// What it may be; empty: any text.
+    pub words: &'static [&'static str],
 }
 
 /// Longest list.
 const MAX_ITEMS: usize = 64;
+/// Most tables of one setting.
+const MAX_TABLES: usize = 500;
 
 /// One setting.
 pub struct Key {
@@ -62,6 +75,14 @@ impl Key {
                 Some(items) if items.iter().all(Value::is_string) && items.len() <= MAX_ITEMS => Ok(()),
                 _ => Err(format!("must be a list of at most {MAX_ITEMS} texts")),
             },
+            KeyKind::Tables(fields) => match value.as_array() {
+                Some(tables) if tables.len() <= MAX_TABLES => {
+                    tables.iter().zip(1..).try_for_each(|(table, number)| {
+                        check_table(fields, table).map_err(|problem| format!("(number {number}) {problem}"))
+                    })
+                }
+                _ => Err(format!("must be at most {MAX_TABLES} tables")),
+            },
         }
     }
 
@@ -77,6 +98,7 @@ impl Key {
                 _ => json!(text),
             },
             KeyKind::Integer { .. } => text.trim().parse::<i64>().map_or_else(|_| json!(text), |n| json!(n)),
+            KeyKind::Tables(_) => serde_json::from_str(text).unwrap_or_else(|_| json!(text)),
             KeyKind::Text | KeyKind::Choice(_) => json!(text),
             KeyKind::List => {
                 json!(text.split(',').map(str::trim).filter(|item| !item.is_empty()).collect::<Vec<_>>())
@@ -84,6 +106,25 @@ impl Key {
         };
         self.check(&value).map(|()| value)
     }
+}
+
+fn check_table(fields: &[Field], table: &Value) -> Result<(), String> {
+    let table = table.as_object().ok_or("must be a table")?;
+    let known = || fields.iter().map(|field| field.name).collect::<Vec<_>>().join(", ");
+    if let Some(name) = table.keys().find(|name| fields.iter().all(|field| field.name != name.as_str())) {
+        return Err(format!("has no `{name}`; known: {}", known()));
+    }
+    for field in fields {
+        match table.get(field.name) {
+            None if field.required => return Err(format!("needs `{}`", field.name)),
+            None => {}
+            Some(Value::String(text)) if field.words.is_empty() && !text.is_empty() => {}
+            Some(Value::String(text)) if field.words.contains(&text.as_str()) => {}
+            Some(_) if field.words.is_empty() => return Err(format!("`{}` must be a text", field.name)),
+            Some(_) => return Err(format!("`{}` must be one of {}", field.name, field.words.join(", "))),
+        }
+    }
+    Ok(())
 }
 
 const fn number(
@@ -308,6 +349,34 @@ pub static KEYS: &[Key] = &[
         false,
         "longest answer of the local model, in tokens",
     ),
+    Key {
+        name: "permission",
+        kind: KeyKind::Tables(&[
+            Field { name: "tool", required: true, words: &[] },
+            Field { name: "command", required: false, words: &[] },
+            Field { name: "path", required: false, words: &[] },
+            Field { name: "decision", required: true, words: &["allow", "ask", "deny"] },
+        ]),
+        default: || json!([]),
+        help: "what agents' tools may do: tool (`*` for any), command (`cargo *`), path (`src/**`), decision (allow, \
+               ask, deny); deny wins, else the first that fits",
+        project: false,
+    },
+    number(
+        "sessions.permission_timeout_seconds",
+        0,
+        604_800,
+        || json!(3_600),
+        false,
+        "seconds that a session waits for a person to allow something; 0: for ever",
+    ),
+    Key {
+        name: "sessions.permission_timeout",
+        kind: KeyKind::Choice(&["deny", "allow"]),
+        default: || json!("deny"),
+        help: "what becomes of a question that nobody answers in time",
+        project: false,
+    },
     number(
         "sessions.checkpoint_items",
         4,
@@ -425,6 +494,26 @@ mod tests {
         for key in KEYS {
             assert_eq!(key.check(&(key.default)()), Ok(()), "{}", key.name);
         }
+    }
+
+    #[test]
+    fn a_table_with_a_fault_is_told_by_number_and_field() {
+        let key = KEYS.iter().find(|k| k.name == "permission").unwrap();
+        let check =
+            |table: Value| key.check(&json!([{ "tool": "*", "decision": "ask" }, table])).unwrap_err();
+        assert_eq!(check(json!({ "tool": "x" })), "(number 2) needs `decision`");
+        assert_eq!(
+            check(json!({ "tool": "x", "decision": "maybe" })),
+            "(number 2) `decision` must be one of allow, ask, deny"
+        );
+        assert_eq!(
+            check(json!({ "tool": "x", "decision": "ask", "file": "y" })),
+            "(number 2) has no `file`; known: tool, command, path, decision"
+        );
+        assert_eq!(check(json!({ "tool": 1, "decision": "ask" })), "(number 2) `tool` must be a text");
+        assert_eq!(check(json!("x")), "(number 2) must be a table");
+        assert!(key.parse(r#"[{"tool":"run_command","command":"cargo *","decision":"allow"}]"#).is_ok());
+        assert!(key.parse("cargo").is_err());
     }
 
     #[test]

@@ -153,6 +153,19 @@ impl Config {
         items.into_iter().flatten().filter_map(Value::as_str).collect()
     }
 
+    /// The tables of a setting, each field by its name.
+    #[must_use]
+    pub fn tables(&self, name: &str) -> Vec<BTreeMap<&str, &str>> {
+        debug_assert!(self.values.contains_key(name), "{name} is a setting");
+        let tables = self.values.get(name).and_then(|(value, _)| value.as_array());
+        tables
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_object)
+            .map(|table| table.iter().filter_map(|(name, v)| Some((name.as_str(), v.as_str()?))).collect())
+            .collect()
+    }
+
     #[must_use]
     pub fn flag(&self, name: &str) -> bool {
         debug_assert!(self.values.contains_key(name), "{name} is a setting");
@@ -224,5 +237,8 @@ mod tests {
         write(dir.path(), ".podium/config.toml", "[daemon]\nrequests_per_second = 10\n");
         let error = Config::load(&[Layer::Project(dir.path().to_owned())]).unwrap_err();
         assert!(matches!(error, ConfigError::NotForProjects { .. }));
+        write(dir.path(), ".podium/config.toml", "[[permission]]\ntool = \"*\"\ndecision = \"allow\"\n");
+        let error = Config::load(&[Layer::Project(dir.path().to_owned())]).unwrap_err();
+        assert!(matches!(error, ConfigError::NotForProjects { key, .. } if key == "permission"));
     }
 }

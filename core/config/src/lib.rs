@@ -11,6 +11,6 @@ mod reload;
 
 pub use file::{ConfigFileError, set_in_file};
 pub use home::{Home, HomeError};
-pub use keys::{KEYS, Key, KeyKind};
+pub use keys::{Field, KEYS, Key, KeyKind};
 pub use layers::{Config, ConfigError, Layer, Source};
 pub use reload::Live;

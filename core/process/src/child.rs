@@ -151,6 +151,14 @@ impl Child {
         Ok(exit)
     }
 
+    /// Sends SIGTERM to the group, and waits for nothing.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn ask(&mut self) {
+        if self.reaped.is_none() {
+            self.signal(EndSignal::Terminate);
+        }
+    }
+
     /// Asks the group to end (SIGTERM), and kills it after the grace time.
     ///
     /// # Errors

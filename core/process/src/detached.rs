@@ -14,13 +14,20 @@ pub struct Detached {
     program: OsString,
     args: Vec<OsString>,
     env: BTreeMap<OsString, OsString>,
+    stdin: Option<Stdio>,
     stderr: Option<File>,
 }
 
 impl Detached {
     /// `program` should be an absolute path: the folder is `/`.
     pub fn new(program: impl AsRef<OsStr>) -> Self {
-        Self { program: program.as_ref().to_owned(), args: Vec::new(), env: BTreeMap::new(), stderr: None }
+        Self {
+            program: program.as_ref().to_owned(),
+            args: Vec::new(),
+            env: BTreeMap::new(),
+            stdin: None,
+            stderr: None,
+        }
     }
 
     pub fn args<A: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
@@ -32,6 +39,12 @@ impl Detached {
         self.env.extend(
             pairs.into_iter().map(|(key, value)| (key.as_ref().to_owned(), value.as_ref().to_owned())),
         );
+        self
+    }
+
+    /// What it reads, in place of `/dev/null`: what nobody else may see can be handed over this way.
+    pub fn stdin(mut self, stdin: impl Into<Stdio>) -> Self {
+        self.stdin = Some(stdin.into());
         self
     }
 
@@ -48,7 +61,8 @@ impl Detached {
     pub fn spawn(self) -> Result<ProcessIdentity, ProcessError> {
         let name = self.program.to_string_lossy().into_owned();
         let mut command = std::process::Command::new(&self.program);
-        command.args(&self.args).env_clear().envs(&self.env).stdin(Stdio::null()).stdout(Stdio::null());
+        command.args(&self.args).env_clear().envs(&self.env).stdout(Stdio::null());
+        command.stdin(self.stdin.unwrap_or_else(Stdio::null));
         command.stderr(self.stderr.map_or_else(Stdio::null, Stdio::from));
         detach(&mut command);
         let mut child = command.spawn().map_err(|source| spawn_error(&name, source))?;

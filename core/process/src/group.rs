@@ -22,7 +22,7 @@ pub(crate) struct ProcessGroup {
     /// Descendants seen so far. One that moved to another session can not be found any more once its parent is dead, so
     /// it is looked for before anybody is signalled, and remembered until it is killed.
     #[cfg(target_os = "linux")]
-    known: Vec<linux::Member>,
+    known: Vec<Member>,
 }
 
 impl ProcessGroup {
@@ -71,7 +71,7 @@ impl ProcessGroup {
     #[cfg(target_os = "linux")]
     fn look_around(&mut self) -> bool {
         let before = self.known.len();
-        for member in linux::members(self.leader, &self.known) {
+        for member in members(self.leader, &self.known) {
             if !self.known.iter().any(|known| known.key() == member.key()) {
                 self.known.push(member);
             }
@@ -89,7 +89,7 @@ impl ProcessGroup {
                 // Nobody is asked twice: many programs take a second SIGTERM as "at once".
                 let has_it = group_has_it && member.stat.group == self.leader;
                 if member.pid != self.leader && !has_it {
-                    linux::signal_exactly(*member, signal);
+                    signal_exactly(*member, signal);
                 }
             }
             done = self.known.len();
@@ -111,6 +111,11 @@ impl ProcessGroup {
 }
 
 #[cfg(target_os = "linux")]
+use linux::members;
+#[cfg(target_os = "linux")]
+pub(crate) use linux::{Member, descendants, living_processes, signal_exactly};
+
+#[cfg(target_os = "linux")]
 mod linux {
     use std::{collections::HashSet, fs};
 
@@ -120,9 +125,9 @@ mod linux {
     use crate::identity::platform::{Stat, read_stat};
 
     #[derive(Debug, Clone, Copy)]
-    pub(super) struct Member {
-        pub(super) pid: u32,
-        pub(super) stat: Stat,
+    pub(crate) struct Member {
+        pub(crate) pid: u32,
+        pub(crate) stat: Stat,
     }
 
     impl Member {
@@ -153,7 +158,23 @@ mod linux {
         all.into_iter().filter(|member| pids.contains(&member.pid)).collect()
     }
 
-    fn living_processes() -> Vec<Member> {
+    /// Living processes below `root`, without itself.
+    pub(crate) fn descendants(root: u32) -> Vec<Member> {
+        let all = living_processes();
+        let mut pids = HashSet::from([root]);
+        loop {
+            let before = pids.len();
+            pids.extend(
+                all.iter().filter(|it| pids.contains(&it.stat.parent)).map(|it| it.pid).collect::<Vec<_>>(),
+            );
+            if pids.len() == before {
+                break;
+            }
+        }
+        all.into_iter().filter(|member| member.pid != root && pids.contains(&member.pid)).collect()
+    }
+
+    pub(crate) fn living_processes() -> Vec<Member> {
         let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
         entries
             .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok())
@@ -163,7 +184,7 @@ mod linux {
     }
 
     /// Through a pidfd whose start time was checked after opening: a reused pid is never hit.
-    pub(super) fn signal_exactly(member: Member, signal: EndSignal) {
+    pub(crate) fn signal_exactly(member: Member, signal: EndSignal) {
         let Some(raw) = i32::try_from(member.pid).ok().and_then(Pid::from_raw) else { return };
         let Ok(fd) = pidfd_open(raw, PidfdFlags::empty()) else { return };
         if read_stat(member.pid).is_ok_and(|stat| stat.start_time == member.stat.start_time) {

@@ -4,6 +4,7 @@
 //! - [`ProcessIdentity`] names a process so that its death can be proven although pids are reused.
 //! - [`Command`] runs a child to its end ([`Command::output`]) or hands it over for streaming ([`Command::spawn`]).
 //! - [`Detached`] starts a daemon that outlives its starter.
+//! - [`runner`] keeps an agent running, and what it writes, while the daemon is restarted.
 //! - [`sandbox::wrap`] confines a command by bubblewrap or by Landlock and seccomp.
 //!
 //! Linux is complete. Elsewhere on Unix there are groups, limits and timeouts, but process death is proven by `kill(0)`
@@ -19,6 +20,8 @@ mod error;
 mod group;
 mod identity;
 mod limits;
+#[cfg(target_os = "linux")]
+pub mod runner;
 pub mod sandbox;
 mod spawner;
 

@@ -229,6 +229,10 @@ methods! {
     "inbox/list" InboxListMethod(InboxListParams) -> InboxList, Anyone, Command, env: false;
     /// Answers a question, once.
     "inbox/answer" InboxAnswer(InboxAnswerParams) -> InboxAnswered, Person, Command, env: false;
+    /// Answers that hold for later questions too.
+    "permission/list" PermissionListMethod(PermissionListParams) -> PermissionList, Person, Method, env: false;
+    /// Takes such an answer back: the next time is asked again.
+    "permission/forget" PermissionForget(PermissionForgetParams) -> PermissionForgotten, Person, Method, env: false;
 }
 
 /// Names of the notifications a daemon sends.
@@ -253,9 +257,16 @@ mod tests {
 
     #[test]
     fn what_decides_over_others_needs_a_person() {
-        for name in
-            ["inbox/answer", "config/set", "stop", "session/capability", "repo/forget", "hook/approve"]
-        {
+        for name in [
+            "inbox/answer",
+            "permission/list",
+            "permission/forget",
+            "config/set",
+            "stop",
+            "session/capability",
+            "repo/forget",
+            "hook/approve",
+        ] {
             assert_eq!(method_info(name).unwrap().access, Access::Person, "{name}");
         }
     }

@@ -1,7 +1,7 @@
 //! What can go wrong with sessions.
 
 use podium_artifacts::ArtifactError;
-use podium_protocol::{SessionStatus, WireError};
+use podium_protocol::{InboxDecision, SessionStatus, WireError};
 use podium_store::StoreError;
 
 #[derive(Debug, thiserror::Error)]
@@ -28,12 +28,20 @@ pub enum SessionError {
     NoProvider { reasons: Vec<String>, hints: Vec<String> },
     #[error("there is no question `{0}` in the inbox")]
     NoQuestion(String),
-    #[error("question `{id}` was answered already")]
-    Answered { id: String },
+    #[error("question `{id}` was answered already: {}{}", .decision.as_str(), said_by(.by))]
+    Answered { id: String, decision: InboxDecision, by: String },
+    #[error("question `{id}` was withdrawn: its session ended")]
+    Withdrawn { id: String },
+    #[error("there is no lasting answer `{0}`")]
+    NoGrant(String),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
     Artifact(#[from] ArtifactError),
+}
+
+fn said_by(by: &str) -> String {
+    if by.is_empty() { String::new() } else { format!(" by {by}") }
 }
 
 impl From<SessionError> for WireError {
@@ -75,7 +83,10 @@ impl From<SessionError> for WireError {
             SessionError::NoQuestion(_) => {
                 Self::not_found(message).hint("`jelmore inbox` lists the open ones")
             }
-            SessionError::Answered { .. } => Self::conflict(message),
+            SessionError::NoGrant(_) => {
+                Self::not_found(message).hint("`jelmore inbox rules` lists what there is")
+            }
+            SessionError::Answered { .. } | SessionError::Withdrawn { .. } => Self::conflict(message),
         }
     }
 }

@@ -16,9 +16,11 @@ pub mod local;
 mod manager;
 mod next;
 mod opening;
+pub mod permission;
 mod prompt;
 mod provider;
 mod rows;
+pub mod tools;
 mod turn;
 #[cfg(unix)]
 pub mod workplace;

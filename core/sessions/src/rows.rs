@@ -8,8 +8,8 @@ use podium_store::rusqlite::{
 };
 use podium_store::{StoreError, Tx, rfc3339};
 
-use crate::SessionError;
 use crate::turn::Mark;
+use crate::{SessionError, inbox};
 
 /// A session as it is stored.
 #[derive(Debug, Clone)]
@@ -267,7 +267,11 @@ pub(crate) fn set_status(
         "UPDATE sessions SET status = ?2, reason = ?3, runner = ?4, updated_at = ?5 WHERE id = ?1",
         params![session, status.as_str(), reason, runner, tx.now],
     )?;
-    Ok(())
+    match status {
+        SessionStatus::Cancelled => inbox::withdraw(tx, session, true),
+        SessionStatus::Completed | SessionStatus::Failed => inbox::withdraw(tx, session, false),
+        _ => Ok(()),
+    }
 }
 
 pub(crate) fn set_request(tx: &Tx<'_>, session: &str, request: &str) -> Result<(), StoreError> {

@@ -16,7 +16,8 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("../migrations/0005_radar.sql")),
     M::up(include_str!("../migrations/0006_reviews.sql")),
     M::up(include_str!("../migrations/0007_agents.sql")),
-    M::up(include_str!("../migrations/0008_layouts.sql")),
+    M::up(include_str!("../migrations/0008_permissions.sql")),
+    M::up(include_str!("../migrations/0009_layouts.sql")),
 ];
 
 /// Number of the newest schema.

@@ -5,11 +5,12 @@ import { ArtifactDocuments } from "./artifactDocuments";
 import { artifactCommands } from "./commands/artifacts";
 import { claimCommands } from "./commands/claims";
 import { here, register, type CommandContext } from "./commands/context";
-import { inboxCommands } from "./commands/inbox";
+import { inboxCommands, notice } from "./commands/inbox";
 import { openRemembered } from "./commands/openWorktree";
 import { sessionCommands } from "./commands/sessions";
 import { systemCommands } from "./commands/system";
 import { worktreeCommands } from "./commands/worktrees";
+import { InboxNotices } from "./inboxNotices";
 import { Live } from "./live";
 import { runServerCommand } from "./serverCommands";
 import { PodiumServer } from "./server";
@@ -43,6 +44,7 @@ export function activate(extension: vscode.ExtensionContext): void {
     new WorktreesView(live, () => here(around)),
     new SessionsView(live),
     new ArtifactsView(live),
+    new InboxNotices(live, (item) => void notice(around, item).then(undefined, (error: unknown) => log.debug("a question", error))),
     ...[worktreeCommands, claimCommands, sessionCommands, artifactCommands, inboxCommands, systemCommands].flatMap((commands) =>
       register(around, commands(around)),
     ),

@@ -224,7 +224,7 @@ export class Live implements vscode.Disposable {
 
   private async readInbox(): Promise<void> {
     const { items } = await this.server.read("podium/inbox/list", {});
-    this.questions = items.filter((item) => item.decision === null);
+    this.questions = items.filter((item) => item.decision === null && !item.withdrawnAt);
     await vscode.commands.executeCommand("setContext", "podium.questions", this.questions.length > 0);
   }
 }

@@ -529,6 +529,8 @@ export interface HookListParams {
 export interface InboxAnswerParams {
   decision: InboxDecision;
   id: string;
+  /** One of the question's `options`. Default: `once`. */
+  scope?: InboxScope | null;
 }
 
 export interface InboxAnswered {
@@ -547,11 +549,28 @@ export type InboxDecision = "allow" | "deny";
 export interface InboxItem {
   agentId: string;
   answeredAt: string | null;
+  /** Whose answer it was; `timeout` where nobody answered in time. */
+  answeredBy?: string | null;
   askedAt: string;
+  /** When `onTimeout` becomes the answer, as long as the session waits. */
+  deadline?: string | null;
   decision: InboxDecision | null;
+  /** What exactly would be done: the command, or the change as a unified diff. */
+  detail?: string | null;
   id: string;
+  onTimeout?: InboxDecision | null;
+  /** Scopes that an answer may have. Empty where an answer is for the question alone. */
+  options?: Array<InboxScope>;
+  /** Paths it is about, relative to the session's worktree. */
+  paths?: Array<string>;
   question: string;
+  /** How far the answer reaches. */
+  scope?: InboxScope | null;
   session: string | null;
+  /** Tool that may only be used with an answer. */
+  tool?: string | null;
+  /** When the question lost its point: its session ended. */
+  withdrawnAt?: string | null;
 }
 
 export interface InboxList {
@@ -559,9 +578,12 @@ export interface InboxList {
 }
 
 export interface InboxListParams {
-  /** Answered questions too. */
+  /** Answered and withdrawn questions too. */
   all?: boolean;
 }
+
+/** How far an answer reaches. */
+export type InboxScope = "once" | "session" | "project";
 
 export type InitKind = "cloned" | "converted" | "unchanged";
 
@@ -622,6 +644,39 @@ export interface Part {
 }
 
 export type PartState = "ok" | "degraded" | "broken" | "off";
+
+export interface PermissionForgetParams {
+  id: string;
+}
+
+export interface PermissionForgotten {
+  permission: PermissionGrant;
+}
+
+/** An answer that holds for later questions too. */
+export interface PermissionGrant {
+  /** The command it is about, to the letter. */
+  command: string | null;
+  decision: InboxDecision;
+  grantedAt: string;
+  grantedBy: string;
+  id: string;
+  /** The path it is about. */
+  path: string | null;
+  /** Id of the repository it holds for. */
+  repo: string | null;
+  /** `session` or `project`. */
+  scope: InboxScope;
+  /** Session it holds for. */
+  session: string | null;
+  tool: string;
+}
+
+export interface PermissionList {
+  permissions: Array<PermissionGrant>;
+}
+
+export type PermissionListParams = Record<string, never>;
 
 /** Echo, for measuring and for proving life. */
 export interface PingParams {
@@ -1722,6 +1777,8 @@ export interface Methods {
   "podium/model/list": { params: ModelListParams; answer: ModelList };
   "podium/model/remove": { params: ModelParams; answer: ModelChanged };
   "podium/model/verify": { params: ModelParams; answer: ModelChanged };
+  "podium/permission/forget": { params: PermissionForgetParams; answer: PermissionForgotten };
+  "podium/permission/list": { params: PermissionListParams; answer: PermissionList };
   "podium/provider/list": { params: ProviderListParams; answer: ProviderList };
   "podium/repo/doctor": { params: RepoDoctorParams; answer: RepoDiagnosis };
   "podium/repo/forget": { params: RepoForgetParams; answer: RepoForgotten };

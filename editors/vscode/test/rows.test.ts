@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { artifactFileName, artifactRow, sizeWords } from "../src/text/artifact";
+import type { InboxScope } from "../src/protocol";
+import { inboxChoices } from "../src/text/inbox";
 import { progressWords, questionRow, sessionRow, usageWords } from "../src/text/session";
 import { openedWords, requestNumber } from "../src/text/review";
 import { activity, containing, inOrder, worktreeRow } from "../src/text/worktree";
@@ -127,4 +129,15 @@ test("an artifact's file name makes the editor colour it, and stays a file name"
   assert.equal(named("greet.rs", "text/plain"), "greet.rs");
   assert.equal(named("a/b\\c?d#e", "text/plain"), "a b c d e.txt");
   assert.equal(named("", "application/octet-stream"), "0192f0c4.txt");
+});
+
+test("a question about a tool has an answer for each scope, a plain one has two", () => {
+  const labels = (options?: InboxScope[]) => inboxChoices({ options }).map(({ label, decision, scope }) => `${label}: ${decision} ${scope}`);
+  assert.deepEqual(labels(["once", "session", "project"]), [
+    "Allow Once: allow once",
+    "Allow for Session: allow session",
+    "Allow in This Repository: allow project",
+    "Deny: deny once",
+  ]);
+  assert.deepEqual(labels(), ["Allow: allow once", "Deny: deny once"]);
 });

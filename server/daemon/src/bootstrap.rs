@@ -13,6 +13,7 @@ use podium_config::{ConfigError, Home, Layer, Live};
 use podium_protocol::{StopReason, WireError};
 use podium_sessions::anthropic::Anthropic;
 use podium_sessions::local::{Local, ModelHost};
+use podium_sessions::tools::PermittedTools;
 use podium_sessions::{Inbox, Keys, Provider, SessionError, Sessions};
 use podium_store::{Store, StoreError};
 use podium_worktrees::Worktrees;
@@ -186,7 +187,7 @@ fn assemble(options: Options, config: Arc<Live>, token: String, store: Store) ->
         instance: instance.clone(),
         config: Arc::clone(&config),
         providers: providers(&home, &config, &models),
-        toolkit: None,
+        toolkit: Some(Arc::new(PermittedTools::new(store.clone(), Arc::clone(&config)))),
     };
     let sessions = Sessions::new(store.clone(), artifacts.clone(), settings);
     let host = host_name();

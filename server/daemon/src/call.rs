@@ -157,6 +157,8 @@ pub(crate) async fn dispatch(call: Call, method: &str, params: Value) -> Result<
         InboxAsk => inbox::ask,
         InboxListMethod => inbox::list,
         InboxAnswer => inbox::answer,
+        PermissionListMethod => inbox::permissions,
+        PermissionForget => inbox::forget,
     }
 }
 

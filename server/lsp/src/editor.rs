@@ -69,6 +69,16 @@ impl Editor {
         options.iter().position(|option| *option == chosen.title)
     }
 
+    /// As [`Editor::choose`], for as long as it takes: whoever asks ends it.
+    pub(crate) async fn ask(&self, question: &str, options: &[String]) -> Option<usize> {
+        let action = |title: &String| MessageActionItem { title: title.clone(), properties: HashMap::new() };
+        let actions = options.iter().map(action).collect();
+        self.initialized().await;
+        let asked = self.client.show_message_request(MessageType::INFO, question, Some(actions)).await;
+        let chosen = asked.ok()??;
+        options.iter().position(|option| *option == chosen.title)
+    }
+
     /// Opens a file in the editor. False where it cannot or did not.
     pub(crate) async fn show_document(&self, uri: &str) -> bool {
         if !self.abilities().show_document {

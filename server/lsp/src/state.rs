@@ -32,6 +32,8 @@ pub(crate) struct State {
     pub(crate) followed: Mutex<HashMap<ProgressToken, String>>,
     /// Something changed that hints or the status line may show.
     pub(crate) changed: Notify,
+    /// Something was asked, answered or withdrawn.
+    pub(crate) inbox: Notify,
     /// Process whose death ends this one.
     pub(crate) parent: watch::Sender<Option<u32>>,
     pub(crate) shut_down: AtomicBool,
@@ -60,6 +62,7 @@ impl State {
             subscriptions: Subscriptions::default(),
             followed: Mutex::default(),
             changed: Notify::new(),
+            inbox: Notify::new(),
             parent: watch::Sender::new(None),
             shut_down: AtomicBool::new(false),
             next: AtomicU64::new(1),

@@ -280,7 +280,20 @@ methods['podium/artifact/get'] = function(params)
   return content
 end
 methods['podium/inbox/list'] = function()
-  return { items = { { id = 'q1', agentId = 'claude-1', question = 'May I push?', askedAt = '' } } }
+  return {
+    items = {
+      { id = 'q1', agentId = 'claude-1', question = 'May I push?', askedAt = '' },
+      {
+        id = 'q2',
+        agentId = 'claude-1',
+        question = 'edit a.txt',
+        askedAt = '',
+        tool = 'edit_file',
+        detail = '--- a/a.txt\n+++ b/a.txt\n@@ -1 +1 @@\n-old\n+new\n',
+        options = { 'once', 'session', 'project' },
+      },
+    },
+  }
 end
 methods['podium/inbox/answer'] = function(params)
   return { item = { id = params.id, agentId = 'claude-1', question = 'May I push?', decision = params.decision } }

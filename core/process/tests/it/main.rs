@@ -10,5 +10,6 @@
 mod command;
 mod detached;
 mod identity;
+mod runner;
 mod sandbox;
 mod support;

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use podium_protocol::InboxDecision;
+use podium_protocol::{InboxDecision, InboxScope};
 use podium_sessions::{Inbox, SessionError};
 
 use crate::bed;
@@ -13,13 +13,14 @@ async fn a_question_waits_until_it_is_answered_and_is_answered_once() {
     let inbox = Inbox::new(bed.store.clone());
     let asked = inbox.ask("agent-1".into(), None, "May I?".into()).await.unwrap();
     assert_eq!(inbox.list(false).await.unwrap(), vec![asked.clone()]);
-    let answered = inbox.answer(asked.id.clone(), InboxDecision::Allow).await.unwrap();
+    let answered =
+        inbox.answer(asked.id.clone(), InboxDecision::Allow, InboxScope::Once, "me".into()).await.unwrap();
     assert_eq!(answered.decision, Some(InboxDecision::Allow));
-    let again = inbox.answer(asked.id.clone(), InboxDecision::Deny).await;
+    let again = inbox.answer(asked.id.clone(), InboxDecision::Deny, InboxScope::Once, "me".into()).await;
     assert!(matches!(again, Err(SessionError::Answered { .. })));
     assert!(inbox.list(false).await.unwrap().is_empty());
     assert!(matches!(
-        inbox.answer("nope".into(), InboxDecision::Deny).await,
+        inbox.answer("nope".into(), InboxDecision::Deny, InboxScope::Once, "me".into()).await,
         Err(SessionError::NoQuestion(_))
     ));
     let kinds: Vec<String> =

@@ -8,8 +8,12 @@ mod inbox;
 mod lifecycle;
 mod model;
 mod next;
+mod paths;
+mod permission;
 mod resume;
 mod script;
+mod toolbox;
+mod tools;
 mod wire;
 
 use std::path::Path;

@@ -4,6 +4,12 @@ local server = require('podium.server')
 
 local M = {}
 
+local LABELS = {
+  once = 'allow once',
+  session = 'allow for this session',
+  project = 'allow in this repository',
+}
+
 ---@param event table Event `inbox.asked`.
 function M.announce(event)
   local question = vim.tbl_get(event, 'data', 'question')
@@ -11,15 +17,62 @@ function M.announce(event)
   notice.warn(('%s asks%s\n  answer with `:Podium inbox`'):format(agent, question and ': ' .. question or ' something'))
 end
 
+---@class podium.InboxChoice
+---@field label string
+---@field decision 'allow'|'deny'
+---@field scope 'once'|'session'|'project'
+
+---@param item table
+---@return podium.InboxChoice[]
+local function choices(item)
+  local found = {}
+  local options = item.options or {}
+  if #options > 1 then
+    for _, scope in ipairs(options) do
+      found[#found + 1] = { label = LABELS[scope] or scope, decision = 'allow', scope = scope }
+    end
+  else
+    found[1] = { label = 'allow', decision = 'allow', scope = 'once' }
+  end
+  found[#found + 1] = { label = 'deny', decision = 'deny', scope = 'once' }
+  return found
+end
+
+--- What would be done: the command, or the change.
+---@param item table
+local function show_detail(item)
+  vim.cmd('new')
+  local buffer = vim.api.nvim_get_current_buf()
+  vim.bo[buffer].buftype = 'nofile'
+  vim.bo[buffer].bufhidden = 'wipe'
+  vim.bo[buffer].filetype = vim.startswith(item.detail, '--- ') and 'diff' or 'sh'
+  vim.api.nvim_buf_set_lines(buffer, 0, -1, false, vim.split(item.detail, '\n', { trimempty = true }))
+  vim.bo[buffer].modifiable = false
+end
+
 ---@param item table
 local function decide(item)
   local prompt = ('%s: %s'):format(item.agentId, item.question)
-  vim.ui.select({ 'allow', 'deny' }, { prompt = prompt, kind = 'podium-decision' }, function(decision)
-    if decision then
-      server.ask('inbox/answer', { id = item.id, decision = decision }, function(answer)
-        notice.info(('answered %s: %s'):format(answer.item.agentId, answer.item.decision))
-      end)
+  local entries = choices(item)
+  if item.detail then
+    entries[#entries + 1] = { label = 'see what would be done' }
+  end
+  vim.ui.select(entries, {
+    prompt = prompt,
+    kind = 'podium-decision',
+    format_item = function(entry)
+      return entry.label
+    end,
+  }, function(entry)
+    if not entry then
+      return
     end
+    if not entry.decision then
+      return show_detail(item)
+    end
+    server.ask('inbox/answer', { id = item.id, decision = entry.decision, scope = entry.scope }, function(answer)
+      notice.info(('answered %s: %s'):format(answer.item.agentId, answer.item.decision))
+    end)
   end)
 end
 

@@ -1,7 +1,8 @@
-/** Answers what agents ask. Nothing pops up: a person comes here when they have the time. */
+/** Answers what agents ask. */
 
 import * as vscode from "vscode";
-import type { InboxDecision, InboxItem } from "../protocol";
+import type { InboxDecision, InboxItem, InboxScope } from "../protocol";
+import { inboxChoices } from "../text/inbox";
 import { clock } from "../text/time";
 import type { CommandContext, CommandTable } from "./context";
 
@@ -13,24 +14,26 @@ export function inboxCommands(context: CommandContext): CommandTable {
   };
 }
 
+type Entry = vscode.QuickPickItem & { run: () => Thenable<unknown> };
+
 async function choose(context: CommandContext, argument: unknown): Promise<void> {
   const item = questionArgument(argument) ?? (await pickQuestion(context));
   if (item === undefined) {
     return;
   }
-  const entries: (vscode.QuickPickItem & { decision?: InboxDecision })[] = [
-    { label: "$(check) Allow", decision: "allow" },
-    { label: "$(close) Deny", decision: "deny" },
-  ];
-  if (item.session) {
-    entries.push({ label: "$(go-to-file) Open the session first" });
+  const entries: Entry[] = inboxChoices(item).map((choice) => ({
+    label: `$(${choice.decision === "allow" ? "check" : "close"}) ${choice.label}`,
+    run: () => answer(context, item, choice.decision, choice.scope),
+  }));
+  if (item.detail) {
+    entries.push({ label: "$(eye) See what would be done first", run: () => showDetail(item) });
+  }
+  const { session } = item;
+  if (session) {
+    entries.push({ label: "$(go-to-file) Open the session first", run: () => context.sessions.show(session, false) });
   }
   const chosen = await vscode.window.showQuickPick(entries, { title: `${item.agentId} asks`, placeHolder: item.question });
-  if (chosen?.decision !== undefined) {
-    await answer(context, item, chosen.decision);
-  } else if (chosen !== undefined && item.session) {
-    await context.sessions.show(item.session, false);
-  }
+  await chosen?.run();
 }
 
 async function pickQuestion(context: CommandContext): Promise<InboxItem | undefined> {
@@ -48,6 +51,21 @@ async function pickQuestion(context: CommandContext): Promise<InboxItem | undefi
   return (await vscode.window.showQuickPick(items, { title: "Questions", placeHolder: "Which one?", matchOnDescription: true }))?.item;
 }
 
+/** A question that just came, in the corner of the window: it takes no focus, and waits in the view as well. */
+export async function notice(context: CommandContext, item: InboxItem): Promise<void> {
+  const choices = inboxChoices(item).filter((choice) => choice.scope !== "project");
+  const labels = [...choices.map(({ label }) => label), "More…"];
+  const chosen = await vscode.window.showInformationMessage(`${item.agentId}: ${item.question}`, ...labels);
+  // It may have been answered elsewhere while it was shown.
+  await context.live.fresh("inbox");
+  const open = context.live.questions.some((question) => question.id === item.id);
+  if (chosen === undefined || !open) {
+    return;
+  }
+  const choice = choices.find(({ label }) => label === chosen);
+  await (choice === undefined ? choose(context, { item }) : answer(context, item, choice.decision, choice.scope));
+}
+
 async function direct(context: CommandContext, argument: unknown, decision: InboxDecision): Promise<void> {
   const item = questionArgument(argument);
   if (item !== undefined) {
@@ -55,9 +73,16 @@ async function direct(context: CommandContext, argument: unknown, decision: Inbo
   }
 }
 
-async function answer(context: CommandContext, item: InboxItem, decision: InboxDecision): Promise<void> {
-  await context.server.act("podium/inbox/answer", { id: item.id, decision });
+async function answer(context: CommandContext, item: InboxItem, decision: InboxDecision, scope: InboxScope = "once"): Promise<void> {
+  await context.server.act("podium/inbox/answer", { id: item.id, decision, scope });
   context.live.refresh("inbox");
+}
+
+/** The command, or the change, in a document of its own. */
+async function showDetail(item: InboxItem): Promise<void> {
+  const language = item.detail?.startsWith("--- ") ? "diff" : "shellscript";
+  const document = await vscode.workspace.openTextDocument({ content: item.detail ?? "", language });
+  await vscode.window.showTextDocument(document, { preview: true });
 }
 
 function questionArgument(argument: unknown): InboxItem | undefined {

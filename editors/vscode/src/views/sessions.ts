@@ -1,4 +1,4 @@
-/** The Sessions view: what agents ask, then sessions, newest first. */
+/** The Sessions view: the inbox with what agents ask, then sessions, newest first. */
 
 import * as vscode from "vscode";
 import type { Live } from "../live";
@@ -6,7 +6,9 @@ import type { InboxItem, SessionInfo } from "../protocol";
 import { questionRow, sessionRow } from "../text/session";
 import { itemOf } from "./row";
 
-export type SessionNode = { kind: "question"; item: InboxItem } | { kind: "session"; session: SessionInfo };
+export type SessionNode = { kind: "inbox" } | { kind: "question"; item: InboxItem } | { kind: "session"; session: SessionInfo };
+
+const INBOX: SessionNode = { kind: "inbox" };
 
 export class SessionsView implements vscode.TreeDataProvider<SessionNode>, vscode.Disposable {
   private readonly changed = new vscode.EventEmitter<void>();
@@ -29,16 +31,27 @@ export class SessionsView implements vscode.TreeDataProvider<SessionNode>, vscod
   }
 
   getChildren(parent?: SessionNode): SessionNode[] {
+    if (parent?.kind === "inbox") {
+      return this.live.questions.map((item): SessionNode => ({ kind: "question", item }));
+    }
     if (parent !== undefined) {
       return [];
     }
     return [
-      ...this.live.questions.map((item): SessionNode => ({ kind: "question", item })),
+      ...(this.live.questions.length > 0 ? [INBOX] : []),
       ...this.live.sessions.map((session): SessionNode => ({ kind: "session", session })),
     ];
   }
 
   getTreeItem(node: SessionNode): vscode.TreeItem {
+    if (node.kind === "inbox") {
+      const item = new vscode.TreeItem("Inbox", vscode.TreeItemCollapsibleState.Expanded);
+      item.id = "inbox";
+      item.description = `${this.live.questions.length} open`;
+      item.iconPath = new vscode.ThemeIcon("inbox");
+      item.contextValue = "inbox";
+      return item;
+    }
     if (node.kind === "question") {
       const item = itemOf(questionRow(node.item, new Date()));
       item.id = `question/${node.item.id}`;

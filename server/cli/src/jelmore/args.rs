@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use podium_protocol::{InboxDecision, SessionStatus};
+use podium_protocol::{InboxDecision, InboxScope, SessionStatus};
 
 use crate::completions::CompletionsArgs;
 use crate::parse::OutputArgs;
@@ -60,6 +60,7 @@ Ctrl-C cancels the session and waits for its end; a second Ctrl-C leaves at once
 Examples:
   jelmore inbox                    open questions
   jelmore inbox answer ID allow
+  jelmore inbox --watch            questions as they come
   jelmore inbox ask \"May I push?\"  as an agent; waits for the answer with --wait")]
     Inbox(InboxArgs),
     /// Print completions for a shell
@@ -209,26 +210,50 @@ pub struct SessionResumeArgs {
 pub struct InboxArgs {
     #[command(subcommand)]
     pub command: Option<InboxCommand>,
-    /// Answered questions too
+    /// Answered and withdrawn questions too
     #[arg(long)]
     pub all: bool,
+    /// Show questions and answers as they come, until Ctrl-C
+    #[arg(long)]
+    pub watch: bool,
 }
 
 #[derive(Debug, Clone, Subcommand)]
 pub enum InboxCommand {
     /// Open questions
     List {
-        /// Answered questions too
+        /// Answered and withdrawn questions too
         #[arg(long)]
         all: bool,
     },
+    /// A question with all that it is about: the command, or the change
+    #[command(after_help = "Example:\n  jelmore inbox show ID")]
+    Show {
+        /// Id of the question
+        id: String,
+    },
     /// Answer a question, once
-    #[command(after_help = "Example:\n  jelmore inbox answer ID deny")]
+    #[command(after_help = "\
+Examples:
+  jelmore inbox answer ID deny
+  jelmore inbox answer ID allow --scope session    and the same later in this session")]
     Answer {
         /// Id of the question
         id: String,
         #[arg(value_enum)]
         decision: Decision,
+        /// How far the answer reaches
+        #[arg(long, value_enum, default_value = "once")]
+        scope: Scope,
+    },
+    /// Answers that hold for later questions
+    #[command(after_help = "Example:\n  jelmore inbox rules")]
+    Rules,
+    /// Take such an answer back: the next time is asked again
+    #[command(after_help = "Example:\n  jelmore inbox forget ID")]
+    Forget {
+        /// Id of the lasting answer
+        id: String,
     },
     /// Put a question to the person
     #[command(after_help = "Example:\n  jelmore inbox ask \"May I push?\" --wait && git push")]
@@ -255,6 +280,23 @@ impl From<Decision> for InboxDecision {
         match decision {
             Decision::Allow => Self::Allow,
             Decision::Deny => Self::Deny,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Scope {
+    Once,
+    Session,
+    Project,
+}
+
+impl From<Scope> for InboxScope {
+    fn from(scope: Scope) -> Self {
+        match scope {
+            Scope::Once => Self::Once,
+            Scope::Session => Self::Session,
+            Scope::Project => Self::Project,
         }
     }
 }

@@ -7,6 +7,7 @@ mod sessions;
 mod start;
 mod stream;
 
+use args::InboxArgs;
 pub use args::{JelmoreArgs, JelmoreCli, JelmoreCommand, SessionsCommand};
 
 use jiff::Timestamp;
@@ -22,6 +23,7 @@ use crate::progress::waiting;
 pub fn output_for(command: &JelmoreCommand, output: Output) -> Output {
     match command {
         JelmoreCommand::Start(_) | JelmoreCommand::Sessions(SessionsCommand::Resume(_)) => output.streaming(),
+        JelmoreCommand::Inbox(InboxArgs { watch: true, .. }) => output.streaming(),
         _ => output,
     }
 }

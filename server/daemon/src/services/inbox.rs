@@ -1,7 +1,8 @@
-//! `inbox/*`.
+//! `inbox/*` and `permission/*`.
 
 use podium_protocol::{
-    InboxAnswerParams, InboxAnswered, InboxAskParams, InboxList, InboxListParams, WireError,
+    InboxAnswerParams, InboxAnswered, InboxAskParams, InboxList, InboxListParams, InboxScope,
+    PermissionForgetParams, PermissionForgotten, PermissionList, PermissionListParams, WireError,
 };
 
 use crate::call::Call;
@@ -21,5 +22,20 @@ pub(crate) async fn list(call: Call, params: InboxListParams) -> Result<InboxLis
 }
 
 pub(crate) async fn answer(call: Call, params: InboxAnswerParams) -> Result<InboxAnswered, WireError> {
-    Ok(InboxAnswered { item: call.daemon.inbox.answer(params.id, params.decision).await? })
+    let (by, scope) = (call.acting(None)?, params.scope.unwrap_or(InboxScope::Once));
+    Ok(InboxAnswered { item: call.daemon.inbox.answer(params.id, params.decision, scope, by).await? })
+}
+
+pub(crate) async fn permissions(
+    call: Call,
+    _params: PermissionListParams,
+) -> Result<PermissionList, WireError> {
+    Ok(PermissionList { permissions: call.daemon.inbox.grants().await? })
+}
+
+pub(crate) async fn forget(
+    call: Call,
+    params: PermissionForgetParams,
+) -> Result<PermissionForgotten, WireError> {
+    Ok(PermissionForgotten { permission: call.daemon.inbox.forget(params.id).await? })
 }

@@ -1,4 +1,5 @@
-//! Listens to what happens to worktrees, claims and sessions, so that hints and status line follow it.
+//! Listens to what happens to worktrees, claims, sessions and the inbox, so that hints, status line and questions follow
+//! it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use tower_lsp::ls_types::MessageType;
 use crate::state::State;
 use crate::to_lsp::to_sentence;
 
-const TYPES: &[&str] = &["worktree.*", "claim.*", "session.*"];
+const TYPES: &[&str] = &["worktree.*", "claim.*", "session.*", "inbox.*"];
 /// Pause between two attempts to reach a daemon that cannot be started.
 const RETRY: Duration = Duration::from_secs(5);
 
@@ -21,7 +22,12 @@ pub(crate) async fn listen(state: Arc<State>) {
             Ok(mut stream) => {
                 state.radar.doubt();
                 refresh(&state);
+                state.inbox.notify_one();
                 while let Some(event) = stream.next().await {
+                    if event.kind.starts_with("inbox.") {
+                        state.inbox.notify_one();
+                        continue;
+                    }
                     if bears_on_conflicts(&event.kind) {
                         state.radar.doubt();
                     }

@@ -4,6 +4,7 @@ mod connection;
 mod events;
 mod hints;
 mod housekeeping;
+mod inbox;
 mod parent;
 
 use std::sync::Arc;
@@ -16,5 +17,6 @@ pub(crate) fn start(state: &Arc<State>) {
     tokio::spawn(connection::tell(Arc::clone(state)));
     tokio::spawn(events::listen(Arc::clone(state)));
     tokio::spawn(hints::keep(Arc::clone(state)));
+    tokio::spawn(inbox::ask(Arc::clone(state)));
     tokio::spawn(housekeeping::tidy(Arc::clone(state)));
 }

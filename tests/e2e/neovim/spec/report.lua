@@ -45,6 +45,36 @@ return function(test)
     equal(picks, 2)
   end)
 
+  test('a question about a tool shows what would be done and takes a scope', function()
+    open_repo()
+    local wanted = { 'see what would be done', 'allow for this session' }
+    local select = vim.ui.select
+    vim.ui.select = function(items, options, on_choice)
+      if options.kind == 'podium-inbox' then
+        return on_choice(items[2])
+      end
+      local label = table.remove(wanted, 1)
+      for _, entry in ipairs(items) do
+        if options.format_item(entry) == label then
+          return on_choice(entry)
+        end
+      end
+      error('no choice ' .. label)
+    end
+    vim.cmd('Podium inbox')
+    wait('the change', function()
+      return vim.bo.filetype == 'diff' and vim.api.nvim_buf_get_lines(0, 3, 5, false)[1] == '-old'
+    end)
+    vim.cmd('close')
+    vim.cmd('Podium inbox')
+    wait('the answer', function()
+      local sent = support.sent('podium/inbox/answer')
+      local last = sent[#sent]
+      return last and last.id == 'q2' and last.decision == 'allow' and last.scope == 'session'
+    end)
+    vim.ui.select = select
+  end)
+
   test('doctor, log and status can be read', function()
     open_repo()
     vim.cmd('Podium doctor')

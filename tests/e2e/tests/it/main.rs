@@ -12,6 +12,7 @@ mod full_disk;
 mod fuzz_seeds;
 mod guard;
 mod hostile_clients;
+mod inbox;
 mod interfaces;
 mod lsp;
 mod lsp_wire;

@@ -73,6 +73,9 @@ Examples:
     /// The event log
     #[command(subcommand)]
     Events(EventsCommand),
+    /// Keep one agent running; started by the daemon, which hands over what to run
+    #[command(hide = true)]
+    RunAgent,
     /// Take back everything: locks, excludes, state
     #[command(after_help = "\
 Examples:

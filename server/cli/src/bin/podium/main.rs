@@ -34,11 +34,13 @@ fn main() -> ExitCode {
 fn run(cli: PodiumCli) -> ExitCode {
     let output = output_for(&cli.command, Output::from_process(cli.output.json));
     match cli.command {
-        // Both own their process: runtime, signals, streams.
+        // These own their process: runtime, signals, streams.
         Command::Daemon(daemon) if daemon.command.is_none() && daemon.foreground => {
             daemon::foreground(output)
         }
         Command::Lsp(_) => language_server::run(output),
+        #[cfg(target_os = "linux")]
+        Command::RunAgent => podium_process::runner::run_from_stdin(),
         command => {
             let context = Context::from_process("podium", output);
             output.end(block_on(dispatch(&context, command)))
@@ -71,8 +73,8 @@ async fn dispatch(context: &Context, command: Command) -> Ending {
         Command::Completions(shell) => completions::print::<PodiumCli>(context, "podium", &shell).await,
         Command::Imi(args) => imi::run(context, args).await,
         Command::Jelmore(args) => jelmore::run(context, args).await,
-        // Answered by `run`, which gives it the whole process.
-        Command::Lsp(_) => Ok(0),
+        // Answered by `run`, which gives them the whole process.
+        Command::Lsp(_) | Command::RunAgent => Ok(0),
     }
 }
 
@@ -135,7 +137,7 @@ mod tests {
         let name = format!("{prefix}{}", command.get_name());
         *out += &format!("## {name}\n{}\n", command.render_help());
         for sub in command.get_subcommands().cloned().collect::<Vec<_>>() {
-            if !matches!(sub.get_name(), "imi" | "jelmore") {
+            if !sub.is_hide_set() && !matches!(sub.get_name(), "imi" | "jelmore") {
                 help(sub, &format!("{name} "), out);
             }
         }

@@ -71,6 +71,16 @@ fn an_agent_cannot_approve_force_configure_stop_or_act_for_others() {
 
         let forbidden = [
             ("approve its own question", "inbox/answer", json!({"id": id, "decision": "allow"})),
+            (
+                "approve it for good",
+                "inbox/answer",
+                json!({"id": id, "decision": "allow", "scope": "project"}),
+            ),
+            (
+                "write rules",
+                "config/set",
+                json!({"key": "permission", "value": [{"tool": "*", "decision": "allow"}]}),
+            ),
             ("configure", "config/set", json!({"key": "claims.heartbeat_seconds", "value": 5})),
             ("stop the daemon", "stop", json!({})),
             ("force a claim", "claim/acquire", at(json!({"worktree": "feat-other", "force": true}))),
