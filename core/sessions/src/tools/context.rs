@@ -8,6 +8,7 @@ use podium_secrets::Redactor;
 use tokio_util::sync::CancellationToken;
 
 use super::{ReadMarks, ToolError, Tree};
+use crate::workplace::Workplace;
 
 /// Bytes of a result that a model is shown.
 const SHOWN_BYTES: usize = 32 * 1024;
@@ -37,6 +38,8 @@ pub struct ToolContext {
     pub marks: Arc<ReadMarks>,
     /// What the tool of this call may open.
     pub paths: Arc<PathPolicy>,
+    /// Where commands run, or why there are none.
+    pub workplace: Result<Arc<Workplace>, String>,
     /// Ends what takes long.
     pub stop: CancellationToken,
     /// Bytes of a result that the model is shown.
@@ -52,6 +55,7 @@ impl ToolContext {
             redactor,
             marks: Arc::default(),
             paths: Arc::default(),
+            workplace: Err("this session has no claimed worktree in which commands could run".to_owned()),
             stop: CancellationToken::new(),
             shown_bytes: SHOWN_BYTES,
         }

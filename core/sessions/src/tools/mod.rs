@@ -5,6 +5,8 @@
 //! that a model is shown is redacted and bounded.
 
 mod change;
+mod commit;
+mod confined;
 mod context;
 mod edit_file;
 mod error;
@@ -14,6 +16,7 @@ mod marks;
 mod open;
 mod read_file;
 mod redacted;
+mod run_command;
 mod search;
 mod shown;
 mod toolbox;
@@ -91,6 +94,8 @@ static TOOLS: &[&dyn Tool] = &[
     &search::Search,
     &edit_file::EditFile,
     &write_file::WriteFile,
+    &run_command::RunCommand,
+    &commit::Commit,
 ];
 
 /// What providers are told of.

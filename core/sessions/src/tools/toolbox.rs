@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use podium_config::Live;
-use podium_protocol::SessionProgress;
+use podium_protocol::{SessionProgress, WireError};
 use podium_store::rusqlite::{Connection, OptionalExtension as _};
 use podium_store::{Durability, NewEvent, Store, StoreError};
 use serde_json::{Value, json};
@@ -17,6 +17,7 @@ use crate::SessionError;
 use crate::agent::{ToolRun, Toolbox, Toolkit, Workbench};
 use crate::permission::{Asker, Permissions, Undecided};
 use crate::provider::{Chunk, ToolCall, ToolSpec};
+use crate::workplace::Workplaces;
 
 const BEGAN: &str = "tool.began";
 const CUT_OFF: &str =
@@ -28,19 +29,32 @@ const SYSTEM: &str = "You work in a git worktree. Its files are reached by tools
 pub struct PermittedTools {
     store: Store,
     permissions: Permissions,
+    workplaces: Option<Arc<dyn Workplaces>>,
 }
 
 impl PermittedTools {
     #[must_use]
     pub fn new(store: Store, config: Arc<Live>) -> Self {
-        Self { permissions: Permissions::new(store.clone(), config), store }
+        Self { permissions: Permissions::new(store.clone(), config), store, workplaces: None }
+    }
+
+    /// Lets sessions run commands, in the workplaces that are opened for them.
+    #[must_use]
+    pub fn with_workplaces(mut self, workplaces: Arc<dyn Workplaces>) -> Self {
+        self.workplaces = Some(workplaces);
+        self
     }
 }
 
 #[async_trait]
 impl Toolkit for PermittedTools {
     async fn open(&self, bench: Workbench) -> Result<Arc<dyn Toolbox>, SessionError> {
-        let ctx = ToolContext::new(bench.root.clone(), bench.session.clone(), Arc::clone(&bench.redactor));
+        let mut ctx =
+            ToolContext::new(bench.root.clone(), bench.session.clone(), Arc::clone(&bench.redactor));
+        if let Some(workplaces) = &self.workplaces {
+            // Without a place to run commands, files can be read and edited all the same.
+            ctx.workplace = workplaces.open(&bench).await.map_err(|error| WireError::from(error).message);
+        }
         let session = bench.session.clone();
         for data in self.store.read(move |conn: &Connection| results(conn, &session)).await? {
             ctx.marks.learn(&data);

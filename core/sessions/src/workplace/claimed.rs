@@ -1,6 +1,11 @@
-//! Whether the agent still holds what it works on.
+//! What the daemon knows and a session only asks: where an agent works, and whether it still holds that.
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
+
+use super::{Workplace, WorkplaceError};
+use crate::agent::Workbench;
 
 /// A claim on the worktree, with its token. The daemon knows claims; a session only asks.
 #[async_trait]
@@ -10,4 +15,12 @@ pub trait Claimed: Send + Sync {
     /// # Errors
     /// Why not, in a sentence: released, taken over, a stale token.
     async fn check(&self) -> Result<(), String>;
+}
+
+/// Opens workplaces for the turns of sessions.
+#[async_trait]
+pub trait Workplaces: Send + Sync {
+    /// # Errors
+    /// Why nothing can be run for this session: it holds no claim, nothing confines.
+    async fn open(&self, bench: &Workbench) -> Result<Arc<Workplace>, WorkplaceError>;
 }

@@ -22,7 +22,7 @@ use podium_process::sandbox::{self, Mechanism, SandboxError, wrap};
 use podium_process::{Command, Limits};
 use tokio::sync::Mutex;
 
-pub use claimed::Claimed;
+pub use claimed::{Claimed, Workplaces};
 pub use error::WorkplaceError;
 pub use opening::{Approval, Confine, Opening};
 pub use podium_git::Imported;
@@ -51,6 +51,15 @@ pub struct Workplace {
     /// Whether the mechanism can let the capability socket through.
     socket: bool,
     importing: Mutex<()>,
+}
+
+impl std::fmt::Debug for Workplace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Workplace")
+            .field("worktree", &self.opening.at.path)
+            .field("mechanism", &self.mechanism)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Workplace {

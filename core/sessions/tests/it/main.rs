@@ -3,6 +3,8 @@
 
 mod anthropic;
 #[cfg(target_os = "linux")]
+mod commands;
+#[cfg(target_os = "linux")]
 mod confinement;
 mod inbox;
 mod lifecycle;

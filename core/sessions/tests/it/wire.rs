@@ -103,7 +103,7 @@ async fn serve(socket: TcpStream, answers: &[Answer], keep: &Mutex<Vec<Asked>>) 
         tokio::task::yield_now().await;
     }
     if answer.hangs {
-        socket.read(&mut [0; 1]).await?;
+        let _end = socket.read(&mut [0; 1]).await?;
     }
     socket.shutdown().await
 }
