@@ -377,6 +377,14 @@ pub static KEYS: &[Key] = &[
         help: "what becomes of a question that nobody answers in time",
         project: false,
     },
+    Key {
+        name: "sessions.agents",
+        kind: KeyKind::List,
+        default: || json!([]),
+        help: "programs that are agents, each \"NAME text|json|acp COMMAND\"; {prompt} in an argument is the prompt, \
+               else it is written to the standard input",
+        project: false,
+    },
     number(
         "sessions.checkpoint_items",
         4,

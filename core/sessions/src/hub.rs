@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use podium_protocol::{SessionEnd, SessionItem, SessionProgress};
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::StopCause;
@@ -35,11 +35,18 @@ pub(crate) struct Running {
     pub(crate) updates: broadcast::Sender<Update>,
     pub(crate) stop: CancellationToken,
     cause: Arc<Mutex<Option<StopCause>>>,
+    /// The provider's state as it is stored.
+    stored: watch::Sender<Vec<u8>>,
 }
 
 impl Running {
     fn new() -> Self {
-        Self { updates: broadcast::channel(BACKLOG).0, stop: CancellationToken::new(), cause: Arc::default() }
+        Self {
+            updates: broadcast::channel(BACKLOG).0,
+            stop: CancellationToken::new(),
+            cause: Arc::default(),
+            stored: watch::Sender::default(),
+        }
     }
 
     /// Asks the turn to end. The first cause stands.
@@ -52,9 +59,54 @@ impl Running {
         *lock(&self.cause)
     }
 
+    pub(crate) fn link(&self) -> TurnLink {
+        TurnLink { stored: self.stored.subscribe(), cause: Arc::clone(&self.cause) }
+    }
+
+    pub(crate) fn stored(&self, state: &[u8]) {
+        self.stored.send_replace(state.to_vec());
+    }
+
     pub(crate) fn tell(&self, update: Update) {
         // Nobody may be following.
         let _ = self.updates.send(update);
+    }
+}
+
+/// What a running turn tells its provider.
+#[derive(Debug, Clone)]
+pub struct TurnLink {
+    stored: watch::Receiver<Vec<u8>>,
+    cause: Arc<Mutex<Option<StopCause>>>,
+}
+
+/// Of a turn that is never stored and never stopped.
+impl Default for TurnLink {
+    fn default() -> Self {
+        Self { stored: watch::channel(Vec::new()).1, cause: Arc::default() }
+    }
+}
+
+impl TurnLink {
+    /// Why the turn is stopped, once it is.
+    #[must_use]
+    pub fn cause(&self) -> Option<StopCause> {
+        *lock(&self.cause)
+    }
+
+    /// The next state that is stored. A state may be stored together with a later one. Cancel-safe.
+    pub async fn stored(&mut self) -> Vec<u8> {
+        if self.stored.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        self.stored.borrow_and_update().clone()
+    }
+
+    /// Waits until this state is the one that is stored.
+    pub async fn wait_stored(mut self, state: &[u8]) {
+        if self.stored.wait_for(|stored| stored == state).await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 }
 

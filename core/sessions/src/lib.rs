@@ -4,8 +4,14 @@
 //! to whoever is attached. An item carries the tokens it stands for, so that the store alone says how to go on:
 //! after the death of the daemon a resumed turn shows neither a gap nor a repeat.
 
+#[cfg(target_os = "linux")]
+pub mod acp;
 mod agent;
 pub mod anthropic;
+#[cfg(target_os = "linux")]
+mod child;
+#[cfg(target_os = "linux")]
+pub mod command;
 mod error;
 mod history;
 mod http;
@@ -26,8 +32,10 @@ mod turn;
 pub mod workplace;
 
 pub use agent::{ToolRun, Toolbox, Toolkit, Workbench};
+#[cfg(target_os = "linux")]
+pub use child::{AgentHost, Quarters, Room};
 pub use error::SessionError;
-pub use hub::{Attachment, Update};
+pub use hub::{Attachment, TurnLink, Update};
 pub use inbox::Inbox;
 pub use keys::Keys;
 pub use manager::{Announced, Env, Sessions, Settings, Start, WorktreeRef};

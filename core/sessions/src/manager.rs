@@ -355,6 +355,7 @@ impl Sessions {
             temperature: request["temperature"].as_f64(),
             worktree,
             env,
+            link: running.link(),
         };
         let (sessions, row) = (Arc::clone(&self.inner), row.clone());
         Ok(TurnJob { sessions, row, turn, provider, running, history, redactor, tools })
@@ -415,6 +416,9 @@ impl Sessions {
             Ok(())
         });
         write.await?;
+        if let Ok(provider) = self.named(&row.info.provider) {
+            provider.abandon(&row.info.id).await;
+        }
         Ok((row.info.id, SessionStatus::Cancelled))
     }
 

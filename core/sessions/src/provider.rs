@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::Env;
+use crate::hub::TurnLink;
 
 /// Who said a message of the conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,6 +105,7 @@ pub struct Turn {
     pub worktree: Option<PathBuf>,
     /// Variables of the caller: keys, proxies. In memory only.
     pub env: Env,
+    pub link: TurnLink,
 }
 
 /// A piece that a provider produced.
@@ -133,6 +135,8 @@ pub enum Chunk {
     /// What to hand back in [`Turn::state`] when this turn is resumed: everything before its first token, or how far
     /// the provider's own source was read. It belongs to what came before it in the same batch.
     State(Vec<u8>),
+    /// What was held back of texts is complete: the state that follows can be stored at once.
+    Flush,
     Progress(SessionProgress),
     /// Used by this call of [`Provider::answer`] so far.
     Usage(Usage),
@@ -200,6 +204,9 @@ pub trait Provider: Send + Sync {
     fn known_models(&self) -> Option<Vec<&'static str>> {
         None
     }
+
+    /// Nobody goes on with the session: what still runs for it ends.
+    async fn abandon(&self, _session: &str) {}
 
     /// Answers a turn. Chunks go to `out`, which waits when the reader is slow. A turn that was stopped by `stop`
     /// ends soon with [`ProviderError::Stopped`].

@@ -3,6 +3,8 @@
 //! home -> configuration -> log -> store -> services -> sockets -> recovery. Each phase gives a guard; when a later
 //! one fails, the guards drop in reverse order and one message tells what failed.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
@@ -10,11 +12,14 @@ use std::time::{Duration, Instant};
 
 use podium_artifacts::{ArtifactError, Artifacts};
 use podium_config::{ConfigError, Home, Layer, Live};
+use podium_process::runner::Launcher;
 use podium_protocol::{StopReason, WireError};
+use podium_sessions::acp::{Acp, InboxAsks};
 use podium_sessions::anthropic::Anthropic;
+use podium_sessions::command::Program;
 use podium_sessions::local::{Local, ModelHost};
 use podium_sessions::tools::PermittedTools;
-use podium_sessions::{Inbox, Keys, Provider, SessionError, Sessions};
+use podium_sessions::{AgentHost, Inbox, Keys, Provider, SessionError, Sessions};
 use podium_store::{Store, StoreError};
 use podium_worktrees::Worktrees;
 use tokio::net::UnixStream;
@@ -41,7 +46,7 @@ pub enum StartError {
     #[error("another daemon{} serves this home already", .pid.map_or_else(String::new, |pid| format!(" (pid {pid})")))]
     Serving { pid: Option<u32> },
     #[error("another daemon holds {} and does not answer", .path.display())]
-    Held { path: std::path::PathBuf },
+    Held { path: PathBuf },
     #[error("the configuration is wrong: {0}")]
     Config(#[from] ConfigError),
     #[error(transparent)]
@@ -51,7 +56,7 @@ pub enum StartError {
     #[error(transparent)]
     Sessions(#[from] SessionError),
     #[error("the socket {} cannot be opened", .path.display())]
-    Socket { path: std::path::PathBuf, source: std::io::Error },
+    Socket { path: PathBuf, source: std::io::Error },
 }
 
 impl StartError {
@@ -140,6 +145,7 @@ async fn serve(options: Options) -> Result<(), StartError> {
     tracing::info!(version = daemon.version, pid = std::process::id(), home = %home.root().display(), "ready");
     let background = [
         tokio::spawn(tasks::signals::run(Arc::clone(&daemon))),
+        tokio::spawn(tasks::agents::run(Arc::clone(&daemon))),
         tokio::spawn(tasks::idle::run(Arc::clone(&daemon))),
         tokio::spawn(tasks::purge::run(Arc::clone(&daemon))),
         tokio::spawn(tasks::claims::run(Arc::clone(&daemon))),
@@ -173,9 +179,33 @@ fn listen(home: &Home) -> Result<Listening, StartError> {
 }
 
 /// In order of preference: what works without a key comes first.
-fn providers(home: &Home, config: &Arc<Live>, models: &Arc<ModelHost>) -> Vec<Arc<dyn Provider>> {
+fn providers(
+    home: &Home,
+    config: &Arc<Live>,
+    models: &Arc<ModelHost>,
+    agents: &Arc<AgentHost>,
+    inbox: &Inbox,
+) -> Vec<Arc<dyn Provider>> {
     let keys = Keys::new(home.root());
-    vec![Arc::new(Local::new(Arc::clone(models))), Arc::new(Anthropic::new(keys, Arc::clone(config)))]
+    let asks = Arc::new(InboxAsks::new(inbox.clone()));
+    vec![
+        Arc::new(Local::new(Arc::clone(models))),
+        Arc::new(Anthropic::new(keys, Arc::clone(config))),
+        Arc::new(Acp::new(Arc::clone(agents), Arc::clone(config), asks)),
+        Arc::new(Program::new(Arc::clone(agents), Arc::clone(config))),
+    ]
+}
+
+/// Agents are run by this very program.
+fn agent_host(home: &Home) -> Arc<AgentHost> {
+    let launcher = Launcher { program: own_program(), args: vec!["run-agent".into()], env: BTreeMap::new() };
+    AgentHost::new(launcher, home.agents(), None)
+}
+
+/// The running program, also after an update has replaced its file.
+fn own_program() -> PathBuf {
+    let named = std::env::current_exe().ok().filter(|program| program.is_file());
+    named.unwrap_or_else(|| PathBuf::from("/proc/self/exe"))
 }
 
 fn assemble(options: Options, config: Arc<Live>, token: String, store: Store) -> Result<Daemon, StartError> {
@@ -183,10 +213,11 @@ fn assemble(options: Options, config: Arc<Live>, token: String, store: Store) ->
     let instance = uuid::Uuid::new_v4().to_string();
     let artifacts = Artifacts::open(store.clone(), &home.artifacts(), &home.views())?;
     let models = ModelHost::new(home.models(), Arc::clone(&config));
+    let (agents, inbox) = (agent_host(&home), Inbox::new(store.clone()));
     let settings = podium_sessions::Settings {
         instance: instance.clone(),
         config: Arc::clone(&config),
-        providers: providers(&home, &config, &models),
+        providers: providers(&home, &config, &models, &agents, &inbox),
         toolkit: Some(Arc::new(PermittedTools::new(store.clone(), Arc::clone(&config)))),
     };
     let sessions = Sessions::new(store.clone(), artifacts.clone(), settings);
@@ -205,7 +236,8 @@ fn assemble(options: Options, config: Arc<Live>, token: String, store: Store) ->
         host,
         started: Instant::now(),
         config,
-        inbox: Inbox::new(store.clone()),
+        inbox,
+        agents,
         store,
         artifacts,
         models,

@@ -8,7 +8,7 @@ use podium_artifacts::Artifacts;
 use podium_config::{Home, Live};
 use podium_protocol::StopReason;
 use podium_sessions::local::ModelHost;
-use podium_sessions::{Inbox, Sessions};
+use podium_sessions::{AgentHost, Inbox, Sessions};
 use podium_store::Store;
 use podium_worktrees::Worktrees;
 use tokio::sync::watch;
@@ -30,6 +30,7 @@ pub(crate) struct Daemon {
     pub(crate) models: Arc<ModelHost>,
     pub(crate) sessions: Sessions,
     pub(crate) inbox: Inbox,
+    pub(crate) agents: Arc<AgentHost>,
     pub(crate) worktrees: Worktrees,
     pub(crate) capabilities: CapabilitySockets,
     pub(crate) clients: AtomicU32,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-/// Absolute paths of provisioned tools, by name: `nvim`, `node`, `code_server_entry`, `chromium`, ...
+/// Absolute paths of provisioned tools, by name: `acp_sdk`, `nvim`, `node`, `code_server_entry`, `chromium`, ...
 pub struct ToolPaths {
     tools: Value,
 }

@@ -159,6 +159,7 @@ mod tests {
             temperature: None,
             worktree: None,
             env: crate::Env::new(),
+            link: Default::default(),
         }
     }
 

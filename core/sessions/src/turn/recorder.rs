@@ -138,6 +138,10 @@ impl Recorder {
             Chunk::Progress(progress) => self.running.tell(Update::Progress(progress)),
             Chunk::Usage(usage) => self.used_now = usage,
             Chunk::State(state) => self.take_state(state, items),
+            Chunk::Flush => {
+                self.flush_text(items);
+                self.flush_thought(items);
+            }
             Chunk::Replay(text) => self.take_text(&text, Vec::new(), items),
             Chunk::Text { text, tokens } => {
                 self.flush_thought(items);
@@ -275,6 +279,7 @@ impl Recorder {
         if items.is_empty() && place.is_none() {
             return Ok(());
         }
+        let placed = place.is_some();
         if let Some(place) = &place {
             self.state.clone_from(&place.state);
         }
@@ -302,6 +307,9 @@ impl Recorder {
             self.used_stored = self.usage();
         }
         self.now_stored(items);
+        if placed {
+            self.running.stored(&self.state);
+        }
         Ok(())
     }
 

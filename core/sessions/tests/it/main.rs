@@ -1,7 +1,10 @@
 //! Sessions from outside: a scripted provider over a real store.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod acp;
+mod agents;
 mod anthropic;
+mod command;
 #[cfg(target_os = "linux")]
 mod commands;
 #[cfg(target_os = "linux")]

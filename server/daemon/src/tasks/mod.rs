@@ -1,5 +1,6 @@
 //! What runs beside the requests. One file for each.
 
+pub(crate) mod agents;
 pub(crate) mod capabilities;
 pub(crate) mod claims;
 pub(crate) mod config_reload;

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use serde_json::{Map, Value};
 
 use super::cache::Cache;
-use super::{neovim, node, program, rust, system, vscode};
+use super::{acp, neovim, node, program, rust, system, vscode};
 
 pub(super) struct Manifest {
     tools: Vec<(&'static str, PathBuf)>,
@@ -17,6 +17,7 @@ impl Manifest {
     /// Looks at what is there, whoever installed it and whenever.
     pub(super) fn discover(cache: &Cache) -> Self {
         let found = [
+            ("acp_sdk", acp::sdk(cache)),
             ("bwrap", program("bwrap")),
             ("cargo_nextest", rust::nextest(cache)),
             ("chromium", system::browser()),

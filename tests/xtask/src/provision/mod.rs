@@ -5,6 +5,7 @@
 //! a fresh clone does not pay again. Where each thing lies is written to `target/tools/tools.json`, which the test
 //! harness reads.
 
+mod acp;
 mod cache;
 mod manifest;
 mod neovim;
@@ -49,6 +50,8 @@ enum Group {
     System,
     /// cargo-nextest, rustfmt, clippy
     Rust,
+    /// The SDK that the tests' Agent Client Protocol agent is built on
+    Acp,
     /// Neovim
     Neovim,
     /// VS Code in a browser (code-server) and the driver of the browser (playwright-core)
@@ -122,6 +125,7 @@ fn run_groups(context: &Context<'_>, groups: &[Group]) -> Vec<(Group, anyhow::Er
                         result
                     }
                     Group::Rust => rust::provision(context),
+                    Group::Acp => acp::provision(context),
                     Group::Neovim => neovim::provision(context),
                     Group::Vscode => vscode::provision(context),
                 };
@@ -149,6 +153,7 @@ fn group_name(group: Group) -> &'static str {
     match group {
         Group::System => "system",
         Group::Rust => "rust",
+        Group::Acp => "acp",
         Group::Neovim => "neovim",
         Group::Vscode => "vscode",
     }

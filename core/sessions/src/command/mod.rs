@@ -1,0 +1,251 @@
+//! Provider `command`: any program that answers on its standard output, in text or in lines of JSON.
+
+mod json;
+mod prompt;
+mod reader;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use podium_config::Live;
+use podium_process::runner::{AgentEnd, EndCause, RunnerError};
+use podium_protocol::ProviderInfo;
+use podium_secrets::Redactor;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use self::reader::Reader;
+use crate::Env;
+use crate::child::{
+    Agent, AgentHost, Death, Follow, Format, Memory, Next, Stopping, agents, choose, failed, last_words,
+    send, settled,
+};
+use crate::provider::{Chunk, Provider, ProviderError, StopCause, Turn, TurnOutcome};
+
+/// Programs of the configuration as providers; the model's name chooses among them.
+pub struct Program {
+    host: Arc<AgentHost>,
+    config: Arc<Live>,
+}
+
+impl Program {
+    #[must_use]
+    pub fn new(host: Arc<AgentHost>, config: Arc<Live>) -> Self {
+        Self { host, config }
+    }
+}
+
+fn fits(format: Format) -> bool {
+    matches!(format, Format::Text | Format::Json)
+}
+
+#[async_trait]
+impl Provider for Program {
+    fn name(&self) -> &'static str {
+        "command"
+    }
+
+    async fn info(&self, _env: &Env) -> ProviderInfo {
+        let config = self.config.get();
+        let models: Vec<String> =
+            agents(&config).into_iter().filter(|agent| fits(agent.format)).map(|agent| agent.name).collect();
+        let why = match choose(&config, None, fits) {
+            Ok(_) => format!("configured: {}", models.join(", ")),
+            Err(why) => why,
+        };
+        ProviderInfo { name: self.name().to_owned(), usable: !models.is_empty(), why, models }
+    }
+
+    async fn abandon(&self, session: &str) {
+        self.host.clear(session).await;
+    }
+
+    async fn answer(
+        &self,
+        turn: Turn,
+        out: mpsc::Sender<Chunk>,
+        stop: CancellationToken,
+    ) -> Result<TurnOutcome, ProviderError> {
+        let agent = choose(&self.config.get(), turn.model.as_deref(), fits)
+            .map_err(|reason| ProviderError::Parked { reason })?;
+        Answer { host: &self.host, agent: &agent, turn: &turn, out: &out, stop: &stop }.run().await
+    }
+}
+
+struct Answer<'a> {
+    host: &'a AgentHost,
+    agent: &'a Agent,
+    turn: &'a Turn,
+    out: &'a mpsc::Sender<Chunk>,
+    stop: &'a CancellationToken,
+}
+
+impl Answer<'_> {
+    async fn run(&self) -> Result<TurnOutcome, ProviderError> {
+        let mut memory = match self.begun() {
+            Some(memory) => memory,
+            None => {
+                let memory = Memory::new(Reader::of(self.agent.format));
+                self.store(&memory, Vec::new()).await?;
+                memory
+            }
+        };
+        loop {
+            let end = match memory.end.clone() {
+                Some(end) => end,
+                None => self.attempt(&mut memory).await?,
+            };
+            if let Some(outcome) = self.judge(&end, &memory).await {
+                return outcome;
+            }
+            self.bury(&end, &mut memory).await?;
+        }
+    }
+
+    /// What is stored of this turn; a run that failed is not gone on with.
+    fn begun(&self) -> Option<Memory<Reader>> {
+        let begun = Memory::<Reader>::read(self.turn.state.as_deref()).filter(|_| self.turn.resumed)?;
+        begun.end.as_ref().is_none_or(AgentEnd::success).then_some(begun)
+    }
+
+    /// Stores, and waits for it: a run that nobody knows of would be followed by a second one.
+    async fn store(&self, memory: &Memory<Reader>, mut chunks: Vec<Chunk>) -> Result<(), ProviderError> {
+        let state = memory.state();
+        chunks.extend([Chunk::Flush, Chunk::State(state.clone())]);
+        send(self.out, chunks).await?;
+        if settled(&self.turn.link, &state).await {
+            return Ok(());
+        }
+        Err(ProviderError::Failed { reason: "what the agent said could not be stored".to_owned() })
+    }
+
+    /// Follows one run to its end.
+    async fn attempt(&self, memory: &mut Memory<Reader>) -> Result<AgentEnd, ProviderError> {
+        let asked = prompt::of(self.agent, self.turn);
+        let place = (memory.run.as_str(), memory.offset);
+        let mut follow = match Follow::open(self.host, self.turn, &asked.argv, place, self.stop).await {
+            Ok(follow) => follow,
+            // Its files are gone, and so is it.
+            Err(RunnerError::NoSuchRun { .. }) => return Ok(gone()),
+            Err(error) => return Err(self.unstarted(&error)),
+        };
+        if let Some(text) = asked.stdin {
+            follow.controls().write(1, text).await;
+        }
+        follow.controls().close_input(2).await;
+        let mut rest = Vec::new();
+        loop {
+            match follow.next().await? {
+                Next::Output(bytes) => {
+                    rest.extend(bytes);
+                    self.take(memory, &mut rest).await?;
+                }
+                Next::Ended(mut end) => {
+                    end.stderr = self.redacted(last_words(&end.stderr)).await;
+                    let (used, chunks) = memory.reader.read(&rest, true);
+                    memory.offset += used as u64;
+                    memory.end = Some(end.clone());
+                    self.store(memory, chunks).await?;
+                    follow.close().await;
+                    return Ok(end);
+                }
+                Next::Stop(Stopping::Leave) => return Err(ProviderError::Stopped),
+                Next::Stop(Stopping::End) => {
+                    follow.cancel().await;
+                    self.stopped(memory).await?;
+                    return Err(ProviderError::Stopped);
+                }
+            }
+        }
+    }
+
+    /// Who goes on with the turn begins a new run.
+    async fn stopped(&self, memory: &mut Memory<Reader>) -> Result<(), ProviderError> {
+        let spoke = memory.offset > 0;
+        memory.again();
+        memory.reader = Reader::of(self.agent.format);
+        let cancelled = self.turn.link.cause() == Some(StopCause::Cancelled);
+        let mark = (spoke && !cancelled).then(|| self.mark("was stopped"));
+        self.store(memory, mark.into_iter().collect()).await
+    }
+
+    fn mark(&self, what: &str) -> Chunk {
+        let text = format!("\n\n[{} {what} here; the answer is cut off.]\n\n", self.agent.name);
+        Chunk::Text { text, tokens: Vec::new() }
+    }
+
+    /// What can be understood becomes items, together with how far that was.
+    async fn take(&self, memory: &mut Memory<Reader>, rest: &mut Vec<u8>) -> Result<(), ProviderError> {
+        let (used, mut chunks) = memory.reader.read(rest, false);
+        if used == 0 {
+            return Ok(());
+        }
+        rest.drain(..used);
+        memory.offset += used as u64;
+        chunks.push(Chunk::State(memory.state()));
+        send(self.out, chunks).await
+    }
+
+    /// How the turn ended; `None` for an agent that died.
+    async fn judge(
+        &self,
+        end: &AgentEnd,
+        memory: &Memory<Reader>,
+    ) -> Option<Result<TurnOutcome, ProviderError>> {
+        if let Some(error) = memory.reader.error() {
+            let reason = self.redacted(format!("{}: {error}", self.agent.name)).await;
+            return Some(Err(ProviderError::Failed { reason }));
+        }
+        match (end.cause, end.code) {
+            (EndCause::Asked, _) => Some(Err(ProviderError::Stopped)),
+            (EndCause::Itself, Some(0)) => Some(Ok(TurnOutcome::Complete)),
+            (EndCause::Abandoned, _) => {
+                let reason = format!("{} {end}", self.agent.name);
+                Some(Err(ProviderError::Parked { reason }))
+            }
+            (EndCause::Itself, Some(_)) => {
+                let reason = format!("{} failed ({end}): {}", self.agent.name, end.stderr);
+                Some(Err(ProviderError::Failed { reason }))
+            }
+            (EndCause::Itself | EndCause::RunnerDied, _) => None,
+        }
+    }
+
+    /// An agent that died before it said anything is started again, a few times. What one had said stays and is marked;
+    /// only a person can tell whether it may all be done again.
+    async fn bury(&self, end: &AgentEnd, memory: &mut Memory<Reader>) -> Result<(), ProviderError> {
+        let spoke = memory.offset > 0;
+        let death = memory.died();
+        memory.reader = Reader::of(self.agent.format);
+        let mark = spoke.then(|| self.mark(&end.to_string()));
+        self.store(memory, mark.into_iter().collect()).await?;
+        let (name, words) = (&self.agent.name, &end.stderr);
+        let reason = match (spoke, death) {
+            (true, _) => format!("{name} {end} in the middle of its answer; resume runs it again. {words}"),
+            (false, Death::TooMany) => format!("{name} {end} four times within a minute. {words}"),
+            (false, Death::Restart) => return Ok(()),
+        };
+        Err(ProviderError::Parked { reason: reason.trim().to_owned() })
+    }
+
+    fn unstarted(&self, error: &RunnerError) -> ProviderError {
+        match error {
+            // Something to install or to mend first.
+            RunnerError::Agent { reason } => {
+                ProviderError::Parked { reason: format!("{} cannot be started: {reason}", self.agent.name) }
+            }
+            error => failed(error),
+        }
+    }
+
+    /// An agent may write keys to its errors.
+    async fn redacted(&self, text: String) -> String {
+        let (env, worktree) = (self.turn.env.clone(), self.turn.worktree.clone());
+        let redact = move || Redactor::for_session(&env, worktree.as_deref()).redact(&text);
+        tokio::task::spawn_blocking(redact).await.unwrap_or_default()
+    }
+}
+
+fn gone() -> AgentEnd {
+    AgentEnd { code: None, signal: None, cause: EndCause::RunnerDied, stderr: String::new() }
+}

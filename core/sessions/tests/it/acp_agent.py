@@ -1,0 +1,127 @@
+"""An agent on the official SDK. The first word of a prompt says what it does."""
+
+import asyncio
+import json
+import os
+import sys
+from typing import Any
+
+from acp import (
+    Agent, InitializeResponse, LoadSessionResponse, NewSessionResponse, PromptResponse, RequestError, run_agent,
+    start_tool_call, text_block, tool_content, update_agent_message_text, update_agent_thought_text, update_tool_call,
+    update_user_message_text,
+)
+from acp.schema import AgentCapabilities, PermissionOption, ToolCallUpdate
+
+FOLDER = os.environ["ACP_TEST_FOLDER"]
+
+
+class Scripted(Agent):
+    def on_connect(self, conn):
+        self.conn = conn
+        self.cancelled = asyncio.Event()
+
+    async def initialize(self, protocol_version: int, **kwargs: Any):
+        open(f"{FOLDER}/starts", "a").write("start\n")
+        if os.path.exists(f"{FOLDER}/hang"):
+            await asyncio.sleep(1000)
+        return InitializeResponse(
+            protocol_version=protocol_version, agent_capabilities=AgentCapabilities(load_session=True)
+        )
+
+    def history(self, session_id: str) -> str:
+        return f"{FOLDER}/history-{session_id}"
+
+    async def new_session(self, cwd: str, **kwargs: Any):
+        session_id = f"made-{len(os.listdir(FOLDER))}"
+        open(self.history(session_id), "w").close()
+        return NewSessionResponse(session_id=session_id)
+
+    async def load_session(self, cwd: str, session_id: str, **kwargs: Any):
+        if not os.path.exists(self.history(session_id)):
+            raise RequestError.invalid_params({"message": "no such session"})
+        for line in open(self.history(session_id)):
+            who, text = json.loads(line)
+            update = update_user_message_text(text) if who == "user" else update_agent_message_text(text)
+            await self.conn.session_update(session_id, update)
+        return LoadSessionResponse()
+
+    def keep(self, session_id: str, who: str, text: str):
+        with open(self.history(session_id), "a") as file:
+            file.write(json.dumps([who, text]) + "\n")
+
+    async def say(self, session_id: str, text: str):
+        self.keep(session_id, "agent", text)
+        await self.conn.session_update(session_id, update_agent_message_text(text))
+
+    async def cancel(self, session_id: str, **kwargs: Any):
+        self.cancelled.set()
+
+    async def prompt(self, session_id: str, prompt: list, **kwargs: Any):
+        text = "".join(block.text for block in prompt)
+        self.keep(session_id, "user", text)
+        word, *rest = text.split()
+        stop = await getattr(self, "do_" + word)(session_id, text, *rest)
+        return PromptResponse(stop_reason=stop or "end_turn")
+
+    async def do_count(self, session_id: str, text: str, most: str = "10"):
+        for number in range(int(most)):
+            await self.say(session_id, f"{number} ä€𝄞\n")
+            await asyncio.sleep(0.01)
+
+    async def do_recall(self, session_id: str, text: str):
+        seen = [json.loads(line) for line in open(self.history(session_id))]
+        await self.say(session_id, f"I remember {len(seen)}")
+
+    async def do_wait(self, session_id: str, text: str):
+        await self.say(session_id, "waiting\n")
+        await self.cancelled.wait()
+        return "cancelled"
+
+    async def do_stubborn(self, session_id: str, text: str):
+        await self.say(session_id, "not listening\n")
+        await asyncio.sleep(1000)
+
+    async def do_die(self, session_id: str, text: str):
+        os.kill(os.getpid(), 9)
+
+    async def do_fail(self, session_id: str, text: str):
+        raise RequestError.internal_error({"message": f"no luck with {os.environ['API_KEY']}"})
+
+    async def do_work(self, session_id: str, text: str, path: str):
+        await self.conn.session_update(session_id, update_agent_thought_text("hm"))
+        call = start_tool_call("call-1", "Edit a file", raw_input={"path": path})
+        await self.conn.session_update(session_id, call)
+        answer = await self.conn.request_permission(
+            session_id,
+            ToolCallUpdate(tool_call_id="call-1", title="Edit a file"),
+            [
+                PermissionOption(option_id="yes", name="Yes", kind="allow_once"),
+                PermissionOption(option_id="no", name="No", kind="reject_once"),
+            ],
+        )
+        chosen = getattr(answer.outcome, "option_id", "none")
+        before = (await self.conn.read_text_file(session_id, path)).content
+        if chosen == "yes":
+            await self.conn.write_text_file(session_id, path, before + "more\n")
+        done = update_tool_call("call-1", status="completed", content=[tool_content(text_block(f"chose {chosen}"))])
+        await self.conn.session_update(session_id, done)
+        made = await self.conn.create_terminal(session_id, "wc", args=["-l", "a.txt"])
+        exited = await self.conn.wait_for_terminal_exit(session_id, made.terminal_id)
+        output = await self.conn.terminal_output(session_id, made.terminal_id)
+        await self.conn.release_terminal(session_id, made.terminal_id)
+        try:
+            await self.conn.read_text_file(session_id, "/etc/passwd")
+            escaped = "escaped"
+        except RequestError as error:
+            escaped = str(error)
+        await self.say(session_id, f"{exited.exit_code} {output.output.strip()} | {escaped}")
+
+
+async def main():
+    print("a line that is no protocol", flush=True)
+    print("words on stderr", file=sys.stderr, flush=True)
+    await run_agent(Scripted())
+
+
+asyncio.run(main())
