@@ -305,6 +305,10 @@ impl Shared {
     async fn end(&self, end: AgentEnd) {
         let status = Status { ended: Some(end.clone()), ..self.status() };
         while let Err(error) = self.folder.write_status(&status) {
+            // Whoever removed the folder wants nothing of the run any more.
+            if error.kind() == io::ErrorKind::NotFound {
+                break;
+            }
             tracing::warn!(%error, "the end of an agent can not be stored; trying again");
             tokio::time::sleep(BUSY_PAUSE).await;
         }
