@@ -191,7 +191,7 @@ mod tests {
         assert_eq!(replace(text, &edit("a\r\nb", "x")).unwrap(), "x\r\nc\r\n");
         let mixed = "a\nb\nc\r\n";
         assert_eq!(replace(mixed, &edit("a\nb", "x\ny")).unwrap(), "x\ny\nc\r\n");
-        assert_eq!(replace(mixed, &edit("b\nc\n", "z\n")).unwrap_err().is_empty(), false);
+        assert!(!replace(mixed, &edit("b\nc\n", "z\n")).unwrap_err().is_empty());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What goes with a session's end, what stays, and how it goes on from there.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use podium_harness::{TestEnvironment, eventually};
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ fn capability(environment: &TestEnvironment, id: &str) -> PathBuf {
     PathBuf::from(answer["socket"].as_str().unwrap())
 }
 
-fn agent(socket: &PathBuf) -> RawConnection {
+fn agent(socket: &Path) -> RawConnection {
     let mut connection = RawConnection::open_at(socket);
     connection.send(&hello(None));
     assert!(connection.read().is_some(), "the handshake succeeds");
