@@ -30,6 +30,7 @@ use crate::forge::Hosts;
 use crate::home::{self, HomeError, HomeLock};
 use crate::ipc::{CapabilitySockets, Listening, bind};
 use crate::state::{Daemon, host_name};
+use crate::workplaces::ClaimedWorkplaces;
 use crate::{logging, tasks};
 
 /// How long a new daemon waits for an old one that is ending.
@@ -214,11 +215,14 @@ fn assemble(options: Options, config: Arc<Live>, token: String, store: Store) ->
     let artifacts = Artifacts::open(store.clone(), &home.artifacts(), &home.views())?;
     let models = ModelHost::new(home.models(), Arc::clone(&config));
     let (agents, inbox) = (agent_host(&home), Inbox::new(store.clone()));
+    let workplaces = ClaimedWorkplaces::new(home.clone(), Arc::clone(&config));
+    let tools = PermittedTools::new(store.clone(), Arc::clone(&config));
+    let tools = tools.with_workplaces(Arc::<ClaimedWorkplaces>::clone(&workplaces));
     let settings = podium_sessions::Settings {
         instance: instance.clone(),
         config: Arc::clone(&config),
         providers: providers(&home, &config, &models, &agents, &inbox),
-        toolkit: Some(Arc::new(PermittedTools::new(store.clone(), Arc::clone(&config)))),
+        toolkit: Some(Arc::new(tools)),
     };
     let sessions = Sessions::new(store.clone(), artifacts.clone(), settings);
     let host = host_name();
@@ -228,6 +232,7 @@ fn assemble(options: Options, config: Arc<Live>, token: String, store: Store) ->
     of_worktrees.hook_output = Some(crate::services::provide::hook_output(&artifacts));
     of_worktrees.workers = Some(Arc::new(crate::services::sessions::Working(sessions.clone())));
     let worktrees = Worktrees::open(store.clone(), Arc::clone(&config), of_worktrees);
+    workplaces.serve(worktrees.clone());
     Ok(Daemon {
         home,
         version,

@@ -13,6 +13,7 @@ mod logging;
 mod services;
 mod state;
 mod tasks;
+mod workplaces;
 
 use std::process::ExitCode;
 

@@ -10,6 +10,7 @@ mod command;
 mod environment;
 mod jsonl;
 mod lsp;
+pub mod messages;
 mod poll;
 pub mod process;
 mod repo;

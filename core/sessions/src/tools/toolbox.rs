@@ -117,7 +117,14 @@ impl Toolbox for Opened {
         }
     }
 
-    async fn close(&self) {}
+    async fn close(&self) {
+        let Ok(workplace) = &self.ctx.workplace else { return };
+        match workplace.close().await {
+            Ok(true) => {}
+            Ok(false) => tracing::info!(session = self.bench.session, "commits stay in the workplace"),
+            Err(error) => tracing::warn!(session = self.bench.session, %error, "a workplace is left"),
+        }
+    }
 }
 
 impl Opened {

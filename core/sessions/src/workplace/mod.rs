@@ -181,7 +181,7 @@ impl Workplace {
     ///
     /// # Errors
     /// `Io`.
-    pub async fn close(self) -> Result<bool, WorkplaceError> {
+    pub async fn close(&self) -> Result<bool, WorkplaceError> {
         let _alone = self.importing.lock().await;
         let (private, folder) = (Arc::clone(&self.private), self.opening.folder.clone());
         let close = move || {

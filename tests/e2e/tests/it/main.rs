@@ -1,6 +1,7 @@
 //! The binaries, end to end. Tests with the local model are in the module `model`: they run one at a time.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test fails where something is missing")]
 
+mod agent_loop;
 mod bad_input;
 mod claims;
 mod code_hosts;

@@ -1,0 +1,74 @@
+//! Where a session works, and whether it still may.
+
+use podium_git::{Repo, WorktreeLocation};
+use podium_protocol::WireError;
+
+use crate::rows::{RepoRow, WorktreeRow};
+use crate::service::Worktrees;
+use crate::view::location;
+
+/// A worktree as programs in it need it.
+pub struct WorkPlace {
+    pub repo: Repo,
+    pub at: WorktreeLocation,
+    /// Token of the claim, where there is one.
+    pub token: Option<u64>,
+}
+
+impl Worktrees {
+    /// The worktree of this id, for `agent` to work in; a person (`None`) works where nobody has a claim.
+    ///
+    /// # Errors
+    /// `NotFound` for one that is gone, `Conflict` where somebody else holds it, or an agent does not.
+    pub async fn work_place(&self, worktree: &str, agent: Option<&str>) -> Result<WorkPlace, WireError> {
+        let (row, token) = self.stands(worktree, agent).await?;
+        let id = row.repo.clone();
+        let repo: crate::error::Result<Option<RepoRow>> =
+            self.inner.store.read(move |conn| Ok(RepoRow::by_id(conn, &id)?)).await;
+        let repo = repo?.ok_or_else(|| WireError::not_found("its repository is not known any more"))?;
+        let handle = self.handle(&repo).await?;
+        Ok(WorkPlace { repo: handle.repo.clone(), at: location(&row), token })
+    }
+
+    /// Whether `agent` may still work there under the claim of this token.
+    ///
+    /// # Errors
+    /// `Conflict` when the claim went to somebody else, was released or taken anew.
+    pub async fn check_standing(
+        &self,
+        worktree: &str,
+        agent: Option<&str>,
+        token: Option<u64>,
+    ) -> Result<(), WireError> {
+        let (row, now) = self.stands(worktree, agent).await?;
+        if now == token {
+            return Ok(());
+        }
+        Err(WireError::conflict(format!("the claim of `{}` was given up or taken anew meanwhile", row.name)))
+    }
+
+    async fn stands(
+        &self,
+        worktree: &str,
+        agent: Option<&str>,
+    ) -> Result<(WorktreeRow, Option<u64>), WireError> {
+        let row = self.row(worktree).await?;
+        if row.removing.is_some() {
+            return Err(WireError::conflict(format!("worktree `{}` is being removed", row.name)));
+        }
+        let claim = row.claim.as_ref().filter(|claim| !self.is_dead(claim));
+        let token = match (claim, agent) {
+            (Some(claim), Some(agent)) if claim.agent_id == agent => Some(claim.token),
+            (Some(claim), _) => {
+                let text = format!("worktree `{}` is claimed by {}", row.name, claim.agent_id);
+                return Err(WireError::conflict(text));
+            }
+            (None, None) => None,
+            (None, Some(agent)) => {
+                let text = format!("{agent} holds no claim of worktree `{}`", row.name);
+                return Err(WireError::conflict(text));
+            }
+        };
+        Ok((row, token))
+    }
+}
