@@ -76,7 +76,7 @@ fn unfinished(bytes: &[u8]) -> usize {
 fn read_lines(lines: &mut Lines, skipping: &mut bool, bytes: &[u8], at_end: bool) -> (usize, Vec<Chunk>) {
     let (mut used, mut chunks) = (0, Vec::new());
     while let Some(length) = bytes[used..].iter().position(|byte| *byte == b'\n') {
-        if !std::mem::take(skipping) {
+        if !std::mem::take(skipping) && length <= LONGEST_LINE {
             lines.read(&bytes[used..used + length], &mut chunks);
         }
         used += length + 1;

@@ -68,7 +68,7 @@ fn a_plain_question_is_answered_for_itself_only() {
     let id = asked["item"]["id"].as_str().unwrap();
     let (code, refused) =
         environment.jelmore(["inbox", "answer", id, "allow", "--scope", "project"]).envelope();
-    assert_eq!((code, &refused["error"]["kind"]), (1, &json!("user")), "{refused:#}");
+    assert_eq!((code, &refused["error"]["kind"]), (2, &json!("user")), "{refused:#}");
     assert_eq!(environment.jelmore(["inbox", "show", id]).data()["item"]["decision"], Value::Null);
     assert_eq!(environment.jelmore(["inbox", "rules"]).data()["permissions"], json!([]));
     environment.jelmore(["inbox", "forget", "nothing"]).fails(4);
@@ -82,6 +82,6 @@ fn rules_are_written_to_the_persons_configuration_and_checked() {
     let file = std::fs::read_to_string(environment.home().config_file()).unwrap();
     assert!(file.contains("[[permission]]") && file.contains("command = \"cargo *\""), "{file}");
     let (code, refused) = environment.podium(["config", "set", "permission", r#"[{"tool":"x"}]"#]).envelope();
-    assert_eq!(code, 1, "{refused:#}");
+    assert_eq!(code, 2, "{refused:#}");
     assert!(refused["error"]["message"].as_str().unwrap().contains("needs `decision`"), "{refused:#}");
 }

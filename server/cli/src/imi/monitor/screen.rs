@@ -48,6 +48,13 @@ impl Screen {
             }
         }
     }
+
+    /// After it was given to a program. The old one stays: to drop it would give the terminal back.
+    fn take_again(&mut self) -> io::Result<()> {
+        enable_raw_mode()?;
+        execute!(io::stdout(), EnterAlternateScreen, cursor::Hide)?;
+        self.0.clear()
+    }
 }
 
 impl Drop for Screen {
@@ -165,8 +172,7 @@ async fn open(model: &mut Model, screen: &mut Screen, reader: &Reader, folder: P
     })
     .await
     .map_err(io::Error::other)?;
-    *screen = Screen::take()?;
-    screen.0.clear()?;
+    screen.take_again()?;
     model.notice = opened.err();
     Ok(())
 }
