@@ -417,6 +417,15 @@ pub static KEYS: &[Key] = &[
         false,
         "tokens that the model may think before it answers; 0: it does not think aloud, else at least 1,024",
     ),
+    text("openai.model", || json!(""), false, "model of provider openai; empty: the first its server has"),
+    text(
+        "openai.base_url",
+        || json!(""),
+        false,
+        "where a server with OpenAI's interface is, such as http://localhost:11434/v1; empty: OpenAI's own \
+         (OPENAI_BASE_URL goes before)",
+    ),
+    number("openai.max_tokens", 1, 200_000, || json!(16_000), false, "longest answer, in tokens"),
     number(
         "sessions.max_steps",
         1,

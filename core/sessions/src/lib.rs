@@ -21,6 +21,7 @@ mod keys;
 pub mod local;
 mod manager;
 mod next;
+pub mod openai;
 mod opening;
 pub mod permission;
 mod prompt;

@@ -18,6 +18,7 @@ use podium_sessions::acp::{Acp, InboxAsks};
 use podium_sessions::anthropic::Anthropic;
 use podium_sessions::command::Program;
 use podium_sessions::local::{Local, ModelHost};
+use podium_sessions::openai::OpenAi;
 use podium_sessions::tools::PermittedTools;
 use podium_sessions::{AgentHost, Inbox, Keys, Provider, SessionError, Sessions};
 use podium_store::{Store, StoreError};
@@ -191,7 +192,8 @@ fn providers(
     let asks = Arc::new(InboxAsks::new(inbox.clone()));
     vec![
         Arc::new(Local::new(Arc::clone(models))),
-        Arc::new(Anthropic::new(keys, Arc::clone(config))),
+        Arc::new(Anthropic::new(keys.clone(), Arc::clone(config))),
+        Arc::new(OpenAi::new(keys, Arc::clone(config))),
         Arc::new(Acp::new(Arc::clone(agents), Arc::clone(config), asks)),
         Arc::new(Program::new(Arc::clone(agents), Arc::clone(config))),
     ]

@@ -10,22 +10,20 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use podium_config::Live;
-use podium_protocol::{ProviderInfo, SessionProgress};
+use podium_protocol::ProviderInfo;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use self::request::Continuation;
-use self::stream::{Said, Step};
+use self::stream::Said;
 use crate::Env;
-use crate::http::{Backoff, Clients, EventStream, Fault, Request};
+use crate::http::{self, Clients, Dialect, Event, Refusal, Request, Step};
 use crate::keys::Keys;
 use crate::provider::{Chunk, Provider, ProviderError, Turn, TurnOutcome};
 
 const KEY: &str = "ANTHROPIC_API_KEY";
 const BASE: &str = "https://api.anthropic.com";
 const VERSION: &str = "2023-06-01";
-/// Streams of one answer that may be cut without a word in between.
-const CUTS: u32 = 4;
 
 /// The Messages API as a provider.
 pub struct Anthropic {
@@ -80,102 +78,66 @@ impl Provider for Anthropic {
         out: mpsc::Sender<Chunk>,
         stop: CancellationToken,
     ) -> Result<TurnOutcome, ProviderError> {
-        let mut answer = Answer::new(self, &turn, &out);
+        let model = self.model(&turn);
+        let said = Said::new(&turn.messages, models::prices(&model));
+        let mut conversation = Conversation { provider: self, turn: &turn, model, said };
         tokio::select! {
-            outcome = answer.run() => outcome,
+            outcome = http::answer(&mut conversation, &out) => outcome,
             () = stop.cancelled() => Err(ProviderError::Stopped),
         }
     }
 }
 
-/// One answer, over as many streams as it takes.
-struct Answer<'a> {
+struct Conversation<'a> {
     provider: &'a Anthropic,
     turn: &'a Turn,
-    out: &'a mpsc::Sender<Chunk>,
     model: String,
     said: Said,
 }
 
-impl<'a> Answer<'a> {
-    fn new(provider: &'a Anthropic, turn: &'a Turn, out: &'a mpsc::Sender<Chunk>) -> Self {
-        let model = provider.model(turn);
-        let said = Said::new(&turn.messages, models::prices(&model));
-        Self { provider, turn, out, model, said }
-    }
-
-    async fn run(&mut self) -> Result<TurnOutcome, ProviderError> {
-        let (mut backoff, mut cuts) = (Backoff::default(), 0);
-        loop {
-            let before = self.said.progress();
-            let mut stream = match EventStream::open(self.request().await?).await {
-                Ok(stream) => stream,
-                Err(fault) => {
-                    self.after(fault, &mut backoff).await?;
-                    continue;
-                }
-            };
-            match self.read(&mut stream).await? {
-                Step::Done(outcome) => return Ok(outcome),
-                Step::Again => {}
-                Step::Cut(why) => {
-                    cuts = if self.said.progress() > before { 0 } else { cuts + 1 };
-                    if cuts >= CUTS {
-                        return Err(ProviderError::Failed { reason: why });
-                    }
-                    if self.said.progress() > before {
-                        backoff.progressed();
-                    }
-                    self.after(Fault::Unreachable(why), &mut backoff).await?;
-                }
-            }
+impl Conversation<'_> {
+    fn continuation(&self) -> Continuation {
+        let refused = self.provider.no_prefix.lock().unwrap_or_else(PoisonError::into_inner);
+        let thinks = self.provider.integer("anthropic.thinking_tokens", 0) > 0;
+        if thinks || models::refuses_prefix(&self.model) || refused.contains(&self.model) {
+            Continuation::Question
+        } else {
+            Continuation::Prefix
         }
     }
 
-    async fn read(&mut self, stream: &mut EventStream) -> Result<Step, ProviderError> {
-        self.said.begin();
-        loop {
-            let event = match stream.next().await {
-                Ok(event) => event,
-                // What is complete stands: tools that were called can run.
-                Err(_) if self.said.has_calls() => return Ok(Step::Done(TurnOutcome::WantsTools)),
-                Err(cut) => return Ok(Step::Cut(cut.reason())),
-            };
-            let (chunks, step) = self.said.event(&event)?;
-            for chunk in chunks {
-                // The reader is gone only when the turn is being ended.
-                self.out.send(chunk).await.map_err(|_| ProviderError::Stopped)?;
-            }
-            if let Some(step) = step {
-                return Ok(step);
-            }
-        }
+    fn url(&self) -> String {
+        let config = self.provider.config.get();
+        let given = self.turn.env.get("ANTHROPIC_BASE_URL").map(String::as_str);
+        let base = given.filter(|url| !url.is_empty()).unwrap_or(match config.text("anthropic.base_url") {
+            "" => BASE,
+            url => url,
+        });
+        format!("{}/v1/messages", base.trim_end_matches('/'))
+    }
+}
+
+#[async_trait]
+impl Dialect for Conversation<'_> {
+    fn name(&self) -> &'static str {
+        "anthropic"
     }
 
     async fn request(&self) -> Result<Request, ProviderError> {
         let key = self.provider.keys.need(&self.turn.env, KEY).await?;
-        let base = self.turn.env.get("ANTHROPIC_BASE_URL").map(String::as_str).filter(|url| !url.is_empty());
-        let config = self.provider.config.get();
-        let base = base.unwrap_or(match config.text("anthropic.base_url") {
-            "" => BASE,
-            url => url,
-        });
-        let failed = |reason: String| ProviderError::Failed { reason };
-        let client = self.provider.clients.get(&self.turn.env).map_err(failed)?;
+        let client = self.provider.clients.get(&self.turn.env);
+        let bound = || self.provider.integer("anthropic.max_tokens", 16_000);
         let body = request::body(&request::Ask {
             model: &self.model,
             turn: self.turn,
             said: self.said.text(),
             continuation: self.continuation(),
-            max_tokens: self
-                .turn
-                .max_tokens
-                .map_or_else(|| self.provider.integer("anthropic.max_tokens", 16_000), u64::from),
+            max_tokens: self.turn.max_tokens.map_or_else(bound, u64::from),
             thinking: self.provider.integer("anthropic.thinking_tokens", 0),
         });
         Ok(Request {
-            client,
-            url: format!("{}/v1/messages", base.trim_end_matches('/')),
+            client: client.map_err(|reason| ProviderError::Failed { reason })?,
+            url: self.url(),
             headers: vec![
                 ("x-api-key", key.expose().to_owned()),
                 ("anthropic-version", VERSION.to_owned()),
@@ -187,40 +149,31 @@ impl<'a> Answer<'a> {
         })
     }
 
-    fn continuation(&self) -> Continuation {
-        let refused = self.provider.no_prefix.lock().unwrap_or_else(PoisonError::into_inner);
-        let thinks = self.provider.integer("anthropic.thinking_tokens", 0) > 0;
-        if thinks || models::refuses_prefix(&self.model) || refused.contains(&self.model) {
-            Continuation::Question
-        } else {
-            Continuation::Prefix
-        }
+    fn begin(&mut self) {
+        self.said.begin();
     }
 
-    /// Waits before the next attempt, or says why there is none.
-    async fn after(&self, fault: Fault, backoff: &mut Backoff) -> Result<(), ProviderError> {
-        if let Fault::Refused(refusal) = &fault {
-            if refusal.status == 400
-                && self.continuation() == Continuation::Prefix
-                && refusal.message().contains("prefill")
-            {
-                let mut refused = self.provider.no_prefix.lock().unwrap_or_else(PoisonError::into_inner);
-                refused.push(self.model.clone());
-                return Ok(());
-            }
-            if matches!(refusal.status, 401 | 403) {
-                let reason = format!("needs_key: the key was refused: {}", refusal.message());
-                return Err(ProviderError::Parked { reason });
-            }
+    fn event(&mut self, event: &Event) -> Result<(Vec<Chunk>, Option<Step>), ProviderError> {
+        self.said.event(event)
+    }
+
+    fn at_end(&mut self) -> (Vec<Chunk>, Option<Step>) {
+        (Vec::new(), self.said.at_end())
+    }
+
+    fn progress(&self) -> usize {
+        self.said.progress()
+    }
+
+    /// A model that takes no prefix is asked to go on instead, now and later.
+    fn adapts_to(&mut self, refusal: &Refusal) -> bool {
+        let adapts = refusal.status == 400
+            && self.continuation() == Continuation::Prefix
+            && refusal.message().contains("prefill");
+        if adapts {
+            let mut refused = self.provider.no_prefix.lock().unwrap_or_else(PoisonError::into_inner);
+            refused.push(self.model.clone());
         }
-        let Some(wait) = backoff.after(&fault) else {
-            return Err(ProviderError::Failed { reason: format!("anthropic: {}", fault.reason()) });
-        };
-        tracing::info!(wait_ms = wait.as_millis(), reason = fault.reason(), "asking again");
-        let seconds = wait.as_secs();
-        let waiting = SessionProgress { phase: "waiting".to_owned(), done: 0, total: seconds };
-        let _ = self.out.send(Chunk::Progress(waiting)).await;
-        tokio::time::sleep(wait).await;
-        Ok(())
+        adapts
     }
 }

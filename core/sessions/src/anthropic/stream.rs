@@ -4,18 +4,8 @@ use podium_protocol::Usage;
 use serde_json::{Value, json};
 
 use super::models::Prices;
-use crate::http::Event;
+use crate::http::{Event, Step};
 use crate::provider::{Chunk, Message, Part, ProviderError, Speaker, ToolCall, TurnOutcome};
-
-/// What a stream came to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Step {
-    Done(TurnOutcome),
-    /// The server wants to be asked again to go on.
-    Again,
-    /// It ended too early.
-    Cut(String),
-}
 
 /// A block of the answer that is open.
 enum Block {
@@ -71,8 +61,9 @@ impl Said {
         &self.text
     }
 
-    pub(super) fn has_calls(&self) -> bool {
-        self.calls > 0
+    /// Calls that are complete can run, whatever became of the rest.
+    pub(super) fn at_end(&self) -> Option<Step> {
+        (self.calls > 0).then_some(Step::Done(TurnOutcome::WantsTools))
     }
 
     /// Rises with all that is worth another attempt.

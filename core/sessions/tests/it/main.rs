@@ -13,6 +13,7 @@ mod inbox;
 mod lifecycle;
 mod model;
 mod next;
+mod openai;
 mod paths;
 mod permission;
 mod resume;

@@ -1,0 +1,140 @@
+//! One answer of a server, over as many streams as it takes.
+
+use async_trait::async_trait;
+use podium_protocol::SessionProgress;
+use tokio::sync::mpsc;
+
+use super::events::{Event, EventStream, Request};
+use super::retry::{Backoff, Fault, Refusal};
+use crate::provider::{Chunk, ProviderError, TurnOutcome};
+
+/// Streams of one answer that may be cut without a word in between.
+const CUTS: u32 = 4;
+/// Times that a server may want to be asked again to go on.
+const AGAIN: u32 = 50;
+
+/// What a stream came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Step {
+    Done(TurnOutcome),
+    /// The server wants to be asked again to go on.
+    Again,
+    /// It ended too early.
+    Cut(String),
+}
+
+/// How one kind of server is spoken with. It keeps what was said in this answer.
+#[async_trait]
+pub(crate) trait Dialect: Send {
+    /// For errors.
+    fn name(&self) -> &'static str;
+
+    /// The question, with what was said so far.
+    async fn request(&self) -> Result<Request, ProviderError>;
+
+    /// A stream begins.
+    fn begin(&mut self);
+
+    /// What an event says, and whether the stream is over with it.
+    ///
+    /// # Errors
+    /// An error of the server that no further attempt would mend.
+    fn event(&mut self, event: &Event) -> Result<(Vec<Chunk>, Option<Step>), ProviderError>;
+
+    /// The stream ended by itself: what is complete may stand.
+    fn at_end(&mut self) -> (Vec<Chunk>, Option<Step>);
+
+    /// Rises with all that is worth another attempt.
+    fn progress(&self) -> usize;
+
+    /// Whether the request is to be made anew at once, otherwise than before.
+    fn adapts_to(&mut self, _refusal: &Refusal) -> bool {
+        false
+    }
+}
+
+/// Asks until the answer is complete. What is cut goes on behind what was said, what passes is waited for.
+pub(crate) async fn answer(
+    dialect: &mut dyn Dialect,
+    out: &mpsc::Sender<Chunk>,
+) -> Result<TurnOutcome, ProviderError> {
+    let (mut backoff, mut cuts, mut again) = (Backoff::default(), 0, 0);
+    loop {
+        let before = dialect.progress();
+        let mut stream = match EventStream::open(dialect.request().await?).await {
+            Ok(stream) => stream,
+            Err(fault) => {
+                after(dialect, fault, &mut backoff, out).await?;
+                continue;
+            }
+        };
+        match read(dialect, &mut stream, out).await? {
+            Step::Done(outcome) => return Ok(outcome),
+            Step::Again if again < AGAIN => again += 1,
+            Step::Again => return Ok(TurnOutcome::Cut),
+            Step::Cut(why) => {
+                let progressed = dialect.progress() > before;
+                cuts = if progressed { 0 } else { cuts + 1 };
+                if cuts >= CUTS {
+                    return Err(failed(dialect, &why));
+                }
+                if progressed {
+                    backoff.progressed();
+                }
+                after(dialect, Fault::Unreachable(why), &mut backoff, out).await?;
+            }
+        }
+    }
+}
+
+async fn read(
+    dialect: &mut dyn Dialect,
+    stream: &mut EventStream,
+    out: &mpsc::Sender<Chunk>,
+) -> Result<Step, ProviderError> {
+    dialect.begin();
+    loop {
+        let (chunks, step) = match stream.next().await {
+            Ok(event) => dialect.event(&event)?,
+            Err(cut) => {
+                let (chunks, step) = dialect.at_end();
+                (chunks, step.or_else(|| Some(Step::Cut(cut.reason()))))
+            }
+        };
+        for chunk in chunks {
+            // The reader is gone only when the turn is being ended.
+            out.send(chunk).await.map_err(|_| ProviderError::Stopped)?;
+        }
+        if let Some(step) = step {
+            return Ok(step);
+        }
+    }
+}
+
+/// Waits before the next attempt, or says why there is none.
+async fn after(
+    dialect: &mut dyn Dialect,
+    fault: Fault,
+    backoff: &mut Backoff,
+    out: &mpsc::Sender<Chunk>,
+) -> Result<(), ProviderError> {
+    if let Fault::Refused(refusal) = &fault {
+        if dialect.adapts_to(refusal) {
+            return Ok(());
+        }
+        if matches!(refusal.status, 401 | 403) {
+            let reason = format!("needs_key: the key was refused: {}", refusal.message());
+            return Err(ProviderError::Parked { reason });
+        }
+    }
+    let Some(wait) = backoff.after(&fault) else { return Err(failed(dialect, &fault.reason())) };
+    tracing::info!(wait_ms = wait.as_millis(), reason = fault.reason(), "asking again");
+    let waiting = SessionProgress { phase: "waiting".to_owned(), done: 0, total: wait.as_secs() };
+    let _ = out.send(Chunk::Progress(waiting)).await;
+    tokio::time::sleep(wait).await;
+    Ok(())
+}
+
+fn failed(dialect: &dyn Dialect, reason: &str) -> ProviderError {
+    ProviderError::Failed { reason: format!("{}: {reason}", dialect.name()) }
+}
