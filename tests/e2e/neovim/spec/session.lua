@@ -151,7 +151,7 @@ return function(test)
     end)
   end)
 
-  test('Ctrl-C cancels and r resumes', function()
+  test('Ctrl-C cancels and r asks for another turn', function()
     open_repo()
     local id, buf = start_session('p')
     push_items(id, 1, { item(2, 'text', 'half') })
@@ -162,7 +162,13 @@ return function(test)
     wait('the notice', function()
       return support.noticed('session s1 is cancelled')
     end)
+    -- What a person ended goes on only with something to add.
+    support.answering({ input = 'shorter' })
     vim.cmd.normal('r')
+    wait('the turn', function()
+      local sent = support.sent('podium/session/resume')
+      return #sent == 1 and sent[1].prompt == 'shorter'
+    end)
     wait('another attach', function()
       local attaches = support.sent('podium/session/attach')
       return #attaches == 2 and attaches[2].fromSeq == 2
