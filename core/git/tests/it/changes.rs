@@ -309,13 +309,17 @@ fn a_change_in_the_tick_in_which_the_index_was_written_is_in_the_snapshot_and_in
         let path = lab.repository(name, init);
         lab.git(&path, &["config", "core.trustctime", "false"]);
         let (file, index) = (path.join("a.txt"), path.join(".git/index"));
-        std::fs::write(&file, "one\n").unwrap();
-        lab.commit_all(&path, "one");
-        let tick = std::fs::metadata(&file).unwrap().modified().unwrap();
-        std::fs::write(&file, "two\n").unwrap();
-        for path in [&file, &index] {
+        // Long ago, so that no other time is taken for the same.
+        let tick = std::time::SystemTime::now() - Duration::from_secs(3_600);
+        let date_back = |path: &Path| {
             std::fs::File::options().write(true).open(path).unwrap().set_modified(tick).unwrap();
-        }
+        };
+        std::fs::write(&file, "one\n").unwrap();
+        date_back(&file);
+        lab.commit_all(&path, "one");
+        std::fs::write(&file, "two\n").unwrap();
+        date_back(&file);
+        date_back(&index);
         let repo = lab.open(&path);
         let at = repo.main_worktree().unwrap();
         let snapshot = writer(&repo).snapshot(&at, SnapshotScope::Tracked, "x").unwrap();
