@@ -11,6 +11,13 @@ use tokio_util::sync::CancellationToken;
 use crate::Env;
 use crate::hub::TurnLink;
 
+/// What a bare model is told it is where it has no tools.
+pub(crate) const SYSTEM: &str = "You are a concise, helpful programming assistant inside an editor.";
+
+/// Asks a model that takes no prefix to go on behind an answer that was cut off.
+pub(crate) const GO_ON: &str = "Your answer was cut off in transit after the words above. Go on exactly where they stop, \
+    in the middle of the word if need be. Repeat nothing, and make no remark about the interruption.";
+
 /// Who said a message of the conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Speaker {

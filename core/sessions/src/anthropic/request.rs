@@ -2,13 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::provider::{Message, Part, Speaker, Turn};
-
-/// What a bare model is told it is.
-const SYSTEM: &str = "You are a concise, helpful programming assistant inside an editor.";
-/// Asked where a model takes no prefix.
-const GO_ON: &str = "Your answer was cut off in transit after the words above. Go on exactly where they stop, in the \
-    middle of the word if need be. Repeat nothing, and make no remark about the interruption.";
+use crate::provider::{GO_ON, Message, Part, SYSTEM, Speaker, Turn};
 
 /// How an answer that was cut off goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

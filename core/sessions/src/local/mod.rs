@@ -13,10 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::host::ModelHost;
 use crate::Env;
-use crate::provider::{Chunk, Provider, ProviderError, Speaker, Turn, TurnOutcome};
-
-/// What the model is told it is.
-const SYSTEM: &str = "You are a concise, helpful programming assistant inside an editor.";
+use crate::provider::{Chunk, Provider, ProviderError, SYSTEM, Speaker, Turn, TurnOutcome};
 
 /// The embedded model as a provider.
 pub struct Local {

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::stream::Said;
 use crate::Env;
-use crate::http::{self, Clients, Dialect, Event, Refusal, Request, Step};
+use crate::http::{self, Clients, Dialect, Event, Request, Step};
 use crate::keys::Keys;
 use crate::provider::{Chunk, Provider, ProviderError, Turn, TurnOutcome};
 
@@ -217,9 +217,5 @@ impl Dialect for Chat<'_> {
 
     fn progress(&self) -> usize {
         self.said.progress()
-    }
-
-    fn adapts_to(&mut self, _refusal: &Refusal) -> bool {
-        false
     }
 }

@@ -2,11 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::provider::{Message, Part, Speaker, Turn};
-
-const SYSTEM: &str = "You are a concise, helpful programming assistant inside an editor.";
-const GO_ON: &str = "Your answer was cut off in transit after the words above. Go on exactly where they stop, in the \
-    middle of the word if need be. Repeat nothing, and make no remark about the interruption.";
+use crate::provider::{GO_ON, Message, Part, SYSTEM, Speaker, Turn};
 
 pub(super) struct Ask<'a> {
     pub(super) model: &'a str,
