@@ -159,6 +159,12 @@ impl Home {
         self.root.join("run").join("agents")
     }
 
+    /// Files of worktrees that checkpoints of sessions hold: a repository for each session.
+    #[must_use]
+    pub fn snapshots(&self) -> PathBuf {
+        self.root.join("snapshots")
+    }
+
     /// Where a daemon that could not start says why, for the client that started it.
     #[must_use]
     pub fn start_failure(&self) -> PathBuf {

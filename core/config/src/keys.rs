@@ -394,6 +394,14 @@ pub static KEYS: &[Key] = &[
         "items of an answer between two checkpoints",
     ),
     number(
+        "sessions.snapshot_days",
+        1,
+        3_650,
+        || json!(30),
+        false,
+        "days without use after which the checkpoints of a session let go of files; the transcript stays",
+    ),
+    number(
         "sessions.stall_seconds",
         1,
         3_600,

@@ -6,9 +6,11 @@
 //! An unknown field is ignored and an unknown method answers with a typed error, so old and new meet.
 
 mod artifact;
+mod checkpoint;
 mod claim;
 mod config;
 mod conflict;
+mod diff;
 mod error;
 mod event;
 mod frame;
@@ -27,9 +29,11 @@ mod upkeep;
 mod worktree;
 
 pub use artifact::*;
+pub use checkpoint::*;
 pub use claim::*;
 pub use config::*;
 pub use conflict::*;
+pub use diff::*;
 pub use error::*;
 pub use event::*;
 pub use frame::*;

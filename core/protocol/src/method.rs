@@ -193,6 +193,18 @@ methods! {
     "session/list" SessionListMethod(SessionListParams) -> SessionList, Anyone, Command, env: false;
     /// A session with its transcript.
     "session/show" SessionShow(SessionShowParams) -> SessionShown, Anyone, Command, env: false;
+    /// Places of a session to go back to.
+    "session/checkpoints" SessionCheckpointsMethod(SessionCheckpointsParams) -> SessionCheckpoints, Anyone, Method, env: false;
+    /// Goes back to a checkpoint: files and conversation; what is there now is kept.
+    "session/rewind" SessionRewind(SessionRewindParams) -> SessionRewound, Person, Command, env: true;
+    /// Makes a session of its own out of another one's beginning, in the same worktree or in a new one.
+    "session/fork" SessionFork(SessionForkParams) -> SessionForked, Person, Command, env: true;
+    /// The transcript as a document.
+    "session/export" SessionExport(SessionExportParams) -> SessionExported, Anyone, Method, env: false;
+    /// What a session changed in its worktree, file by file and hunk by hunk.
+    "session/diff" SessionDiffMethod(SessionDiffParams) -> SessionDiff, Anyone, Method, env: true;
+    /// Takes back what a session changed in one file, or single hunks of it.
+    "session/revert" SessionRevert(SessionRevertParams) -> SessionReverted, Person, Method, env: true;
     /// Opens the capability socket of a session's agent.
     "session/capability" SessionCapabilityMethod(SessionCapabilityParams) -> SessionCapability, Person, Method, env: false;
     /// Providers, whether each can be used, and how to make it so.
@@ -264,6 +276,9 @@ mod tests {
             "config/set",
             "stop",
             "session/capability",
+            "session/rewind",
+            "session/fork",
+            "session/revert",
             "repo/forget",
             "hook/approve",
         ] {

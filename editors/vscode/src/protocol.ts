@@ -144,6 +144,26 @@ export interface ChangedPath {
   path: string;
 }
 
+/** A place of a session to go back to. */
+export interface Checkpoint {
+  createdAt: string;
+  id: string;
+  kind: CheckpointKind;
+  /** Item it stands behind; 0 before the first prompt. */
+  seq: number;
+  /** Absent where the session works in no worktree, or an old snapshot was dropped. */
+  snapshot?: SnapshotInfo | null;
+  /** First line of the prompt of that turn. */
+  title: string;
+  /** Number of the turn it was made in, from 1. */
+  turn: number;
+  /** Used by the session until then. */
+  usage: Usage;
+}
+
+/** When a checkpoint was made. */
+export type CheckpointKind = "turn_start" | "turn" | "turn_end" | "rewind";
+
 export interface CheckpointRef {
   id: string;
   /** Item the checkpoint stands behind. */
@@ -356,6 +376,18 @@ export interface DaemonStopping {
   reason: StopReason;
 }
 
+/** A run of changed lines with what is around them. */
+export interface DiffHunk {
+  /** Each begins with ` `, `-`, `+`, or `\` for a missing newline at the end. Known secrets are redacted. */
+  lines: Array<string>;
+  newLines: number;
+  newStart: number;
+  oldLines: number;
+  /** Counted from 1; 0 where the side has no lines. */
+  oldStart: number;
+  state: HunkState;
+}
+
 /** All in bytes on the disk; a file with several hard links counts once, where it is met first. */
 export interface DiskUse {
   /** Free on the disk of the repository. */
@@ -439,6 +471,27 @@ export interface EventsSubscribed {
   oldestSeq: number;
   subscription: number;
 }
+
+export type ExportFormat = "markdown" | "json" | "html";
+
+export interface FileDiff {
+  binary: boolean;
+  hunks: Array<DiffHunk>;
+  newMode?: string | null;
+  /** As git writes them: `100644`, `100755`, `120000` for a link. Absent where there is no file. */
+  oldMode?: string | null;
+  /** Where it was before a rename. */
+  oldPath?: string | null;
+  /** Why no lines are shown: `binary`, `too_large`, `secret`, `repository`. Absent when they are. */
+  omitted?: string | null;
+  /** Relative to the worktree; where it is not UTF-8, the readable form of `pathBytes`. */
+  path: string;
+  pathBytes?: Array<number> | null;
+  status: FileStatus;
+}
+
+/** What happened to a file. */
+export type FileStatus = "added" | "deleted" | "renamed" | "modified" | "type_changed";
 
 export interface Finding {
   hint: string;
@@ -524,6 +577,9 @@ export interface HookListParams {
   /** Any `file:` URI inside it, for editors. */
   uri?: string | null;
 }
+
+/** How a hunk stands in the worktree now. */
+export type HunkState = "there" | "gone" | "changed";
 
 /** A person's connection only. A question is answered once. */
 export interface InboxAnswerParams {
@@ -964,6 +1020,17 @@ export interface SessionCapabilityParams {
   id: string;
 }
 
+export interface SessionCheckpoints {
+  /** Oldest first. */
+  checkpoints: Array<Checkpoint>;
+  id: string;
+}
+
+export interface SessionCheckpointsParams {
+  /** Absent: the newest session. */
+  id?: string | null;
+}
+
 /** What the editor knows about the place a session is asked from. */
 export interface SessionContext {
   /** LSP diagnostics the editor shows there. */
@@ -977,6 +1044,31 @@ export interface SessionContext {
   uri?: string | null;
 }
 
+export interface SessionDiff {
+  /** Artifact with the whole diff as text, where one turn was asked for. */
+  artifact?: string | null;
+  /** In path order. */
+  files: Array<FileDiff>;
+  /** The checkpoints that are compared; absent where nothing was recorded yet. */
+  from: string | null;
+  id: string;
+  to: string | null;
+  /** There are more changes than one answer holds: files at the end have no lines. */
+  truncated: boolean;
+}
+
+/** What a session changed. Without a choice: everything since its first turn began. */
+export interface SessionDiffParams {
+  /** Since this checkpoint, by its id or the unique beginning of it. */
+  from?: string | null;
+  /** Absent: the newest session. */
+  id?: string | null;
+  /** Until this checkpoint. Absent: the newest one of the session, or the end of the turn. */
+  to?: string | null;
+  /** Of this turn only, from 1. */
+  turn?: number | null;
+}
+
 export interface SessionEnd {
   artifact?: string | null;
   /** Paths the session changed, relative to its worktree. */
@@ -984,6 +1076,51 @@ export interface SessionEnd {
   reason?: string | null;
   status: SessionStatus;
   usage: Usage;
+}
+
+/** The whole transcript as a document, redacted as it is stored. A long one comes in several answers. */
+export interface SessionExportParams {
+  format?: ExportFormat;
+  /** `next` of the answer before; absent for the beginning. */
+  fromSeq?: number | null;
+  /** Absent: the newest session. */
+  id?: string | null;
+}
+
+export interface SessionExported {
+  /** A piece of the document; joined in order, the pieces are the document. */
+  content: string;
+  format: ExportFormat;
+  id: string;
+  mediaType: string;
+  /** To ask for the next piece with; absent when this was the last. */
+  next?: number | null;
+}
+
+/** Makes a session of its own out of another one's beginning. The other one stays as it is. */
+export interface SessionForkParams {
+  /** Checkpoint to begin from, by its id or the unique beginning of it. Absent: the session as it is now. */
+  at?: string | null;
+  id: string;
+  /** Id to give the new session. */
+  sessionId?: string | null;
+  /** Name of a worktree to make for it, with the files of the checkpoint. Absent: the same worktree, files untouched. */
+  worktree?: string | null;
+}
+
+export interface SessionForked {
+  /** Checkpoint it begins from, where one was named. */
+  checkpoint?: string | null;
+  from: string;
+  /** The new session. */
+  id: string;
+  /** Its newest item; items have the numbers they had. */
+  lastSeq: number;
+  /** What could not be taken along. */
+  notes?: Array<string>;
+  status: SessionStatus;
+  worktree: string | null;
+  worktreePath: string | null;
 }
 
 /** A session without its transcript. */
@@ -1080,6 +1217,53 @@ export interface SessionResumeParams {
   uri?: string | null;
 }
 
+/** Takes back what a session changed in one file: all of it, or single hunks of the diff with the same choice. Refused where the file was changed since in that place. */
+export interface SessionRevertParams {
+  from?: string | null;
+  /** Places in `hunks` of the file's diff, from 0. Absent: the whole file, its mode and name included. */
+  hunks?: Array<number> | null;
+  id: string;
+  path: string;
+  /** The same as bytes, where the path is not UTF-8. Wins over `path`. */
+  pathBytes?: Array<number> | null;
+  to?: string | null;
+  /** As in `session/diff`. */
+  turn?: number | null;
+}
+
+export interface SessionReverted {
+  /** The file's diff as it stands now. */
+  file: FileDiff;
+  /** Paths that changed now; empty when everything was taken back before. */
+  filesChanged: Array<string>;
+  id: string;
+}
+
+/** Goes back to a checkpoint: the files of the worktree become what they were, and the conversation goes on from there. What is there now is kept in a checkpoint first. Items are never deleted: those that do not count any more stay in the transcript, and an item of kind `checkpoint` says so. */
+export interface SessionRewindParams {
+  /** The worktree's branch goes back to the commit it was at, too. Without, commits stay, and the files differ. */
+  commits?: boolean;
+  id: string;
+  /** Checkpoint, by its id or the unique beginning of it. */
+  to: string;
+}
+
+export interface SessionRewound {
+  /** Paths that were brought back, relative to the worktree. */
+  filesChanged: Array<string>;
+  id: string;
+  /** Paths that were left as they are: somebody changed them meanwhile, or something ignored lies there. */
+  kept?: Array<string>;
+  /** What the rewind could not do. */
+  notes?: Array<string>;
+  /** Item that the conversation goes on behind. */
+  seq: number;
+  status: SessionStatus;
+  to: string;
+  /** The checkpoint that takes this rewind back. */
+  undo: string;
+}
+
 export interface SessionShowParams {
   /** Only items above this sequence number. */
   fromSeq?: number | null;
@@ -1168,6 +1352,17 @@ export interface SessionUpdate {
   items: Array<SessionItem>;
   progress?: SessionProgress | null;
   subscription: number;
+}
+
+/** The files of a worktree as they were, untracked ones included, ignored ones not. */
+export interface SnapshotInfo {
+  branch: string | null;
+  /** The commit that holds them. It lies in a repository of Podium's own, so that nothing publishes it. */
+  commit: string;
+  /** What was checked out: commit, and branch if it was on one. */
+  head: string | null;
+  /** Files too large to be kept, and repositories inside of the worktree: they stay as they are. */
+  leftOut?: Array<string>;
 }
 
 /** What a status line shows for one window: `podium/status` notification and the answer of `claim/summary`. */
@@ -1792,8 +1987,14 @@ export interface Methods {
   "podium/session/attach": { params: SessionAttachParams; answer: SessionAttached };
   "podium/session/cancel": { params: SessionCancelParams; answer: SessionCancelled };
   "podium/session/capability": { params: SessionCapabilityParams; answer: SessionCapability };
+  "podium/session/checkpoints": { params: SessionCheckpointsParams; answer: SessionCheckpoints };
+  "podium/session/diff": { params: SessionDiffParams; answer: SessionDiff };
+  "podium/session/export": { params: SessionExportParams; answer: SessionExported };
+  "podium/session/fork": { params: SessionForkParams; answer: SessionForked };
   "podium/session/list": { params: SessionListParams; answer: SessionList };
   "podium/session/resume": { params: SessionResumeParams; answer: SessionStarted };
+  "podium/session/revert": { params: SessionRevertParams; answer: SessionReverted };
+  "podium/session/rewind": { params: SessionRewindParams; answer: SessionRewound };
   "podium/session/show": { params: SessionShowParams; answer: SessionShown };
   "podium/session/start": { params: SessionStartParams; answer: SessionStarted };
   "podium/status": { params: StatusParams; answer: DaemonStatus };

@@ -38,6 +38,8 @@ fn positional(method: &str) -> &'static [&'static str] {
         "session/start" => &["prompt", "worktree"],
         "session/resume" => &["id", "prompt"],
         "worktree/undo" | "session/cancel" | "session/show" | "artifact/get" => &["id"],
+        "session/rewind" => &["id", "to"],
+        "session/fork" => &["id", "at"],
         "session/list" | "artifact/search" => &["query"],
         "inbox/answer" => &["id", "decision"],
         "model/fetch" | "model/verify" | "model/remove" => &["name"],
