@@ -149,6 +149,9 @@ pub struct SessionContext {
     /// LSP diagnostics the editor shows there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub diagnostics: Option<Value>,
+    /// LSP document symbols that the place lies in, outermost first: each with `name`, and `range` where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub symbols: Option<Value>,
     /// Text of the selection, at most 64 KiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,

@@ -13,7 +13,10 @@ const MAX_SELECTION: usize = 64 * 1024;
 /// Diagnostics that go along.
 const MAX_DIAGNOSTICS: usize = 20;
 
-/// The whole prompt. The person's words come first, then file, diagnostics and selection.
+/// Symbols around the place that go along.
+const MAX_SYMBOLS: usize = 10;
+
+/// The whole prompt. The person's words come first, then file, symbols, diagnostics and selection.
 pub(crate) fn compose(prompt: &str, context: Option<&SessionContext>) -> Result<String, SessionError> {
     if prompt.trim().is_empty() {
         return Err(SessionError::Invalid("a session needs a prompt".to_owned()));
@@ -26,6 +29,9 @@ pub(crate) fn compose(prompt: &str, context: Option<&SessionContext>) -> Result<
     if let Some(uri) = &context.uri {
         let _ = write!(text, "\n\nFile: {}", uri.rsplit('/').next().unwrap_or(uri));
     }
+    if let Some(symbols) = symbols(context) {
+        let _ = write!(text, "\nInside: {symbols}");
+    }
     for message in diagnostics(context) {
         let _ = write!(text, "\nDiagnostic: {message}");
     }
@@ -34,6 +40,21 @@ pub(crate) fn compose(prompt: &str, context: Option<&SessionContext>) -> Result<
         let _ = write!(text, "\n\n```{language}\n{}\n```", cut(selection, MAX_SELECTION));
     }
     Ok(text)
+}
+
+/// `Greeter > greet (lines 3-9)`
+fn symbols(context: &SessionContext) -> Option<String> {
+    let list = context.symbols.as_ref()?.as_array()?;
+    let named = list.iter().take(MAX_SYMBOLS).filter_map(|symbol| {
+        let name = cut(symbol["name"].as_str()?, 200);
+        let line = |end: &str| Some(symbol["range"][end]["line"].as_u64()? + 1);
+        Some(match (line("start"), line("end")) {
+            (Some(first), Some(last)) => format!("{name} (lines {first}-{last})"),
+            _ => name.to_owned(),
+        })
+    });
+    let path = named.collect::<Vec<_>>().join(" > ");
+    (!path.is_empty()).then_some(path)
 }
 
 fn diagnostics(context: &SessionContext) -> Vec<String> {
@@ -74,10 +95,14 @@ mod tests {
             text: Some("let x = 1;".into()),
             language: Some("rust".into()),
             range: None,
+            symbols: Some(json!([
+                { "name": "Greeter", "kind": 5 },
+                { "name": "greet", "kind": 6, "range": { "start": { "line": 2 }, "end": { "line": 8 } } },
+            ])),
         };
         let text = compose("Fix this", Some(&context)).unwrap();
-        let expected =
-            "Fix this\n\nFile: main.rs\nDiagnostic: line 5: unused variable\n\n```rust\nlet x = 1;\n```";
+        let expected = "Fix this\n\nFile: main.rs\nInside: Greeter > greet (lines 3-9)\n\
+             Diagnostic: line 5: unused variable\n\n```rust\nlet x = 1;\n```";
         assert_eq!(text, expected);
     }
 

@@ -27,6 +27,17 @@ const extension = {
   metafile: true,
 };
 
+/** What runs within the session's view. */
+const view = {
+  ...extension,
+  entryPoints: ["webview/session.ts"],
+  outfile: "dist/session.js",
+  platform: "browser",
+  target: "es2022",
+  format: "iife",
+  external: [],
+};
+
 const tests = {
   ...shared,
   entryPoints: readdirSync(path.join(root, "test"))
@@ -43,9 +54,11 @@ if (wanted.has("--tests")) {
   rmSync(path.join(root, "dist/test"), { recursive: true, force: true });
   await esbuild.build(tests);
 } else if (wanted.has("--watch")) {
-  const context = await esbuild.context(extension);
-  await context.watch();
+  for (const options of [extension, view]) {
+    await (await esbuild.context(options)).watch();
+  }
 } else {
+  await esbuild.build(view);
   const { metafile } = await esbuild.build(extension);
   writeFileSync(path.join(root, "dist/third-party.txt"), notices(Object.keys(metafile.inputs)));
 }
@@ -58,7 +71,7 @@ function notices(inputs) {
 
 function notice(folder) {
   const { name, version, license } = JSON.parse(readFileSync(path.join(root, folder, "package.json"), "utf8"));
-  const file = ["LICENSE", "LICENSE.txt", "LICENSE.md", "License.txt", "license"].find((known) => existsSync(path.join(root, folder, known)));
+  const file = ["LICENSE", "LICENSE.txt", "LICENSE.md", "LICENSE-MIT.txt", "License.txt", "license"].find((known) => existsSync(path.join(root, folder, known)));
   if (file === undefined) {
     throw new Error(`${name} is bundled, but has no licence file`);
   }

@@ -9,9 +9,10 @@ const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const manifest = JSON.parse(readFileSync(path.join(root, "package.json"), "utf8"));
 
 /** Everything that is shipped; a folder means the files in it. */
-const SHIPPED = ["package.json", "README.md", "LICENSE.txt", "dist/extension.js", "dist/third-party.txt", "media"];
+const SHIPPED = ["package.json", "README.md", "LICENSE.txt", "dist/extension.js", "dist/session.js", "dist/third-party.txt", "media"];
 
 const CONTENT_TYPES = {
+  css: "text/css",
   json: "application/json",
   js: "application/javascript",
   md: "text/markdown",

@@ -1039,6 +1039,8 @@ export interface SessionContext {
   language?: string | null;
   /** LSP range: zero-based lines and characters, in the negotiated position encoding. */
   range?: unknown;
+  /** LSP document symbols that the place lies in, outermost first: each with `name`, and `range` where it is known. */
+  symbols?: unknown;
   /** Text of the selection, at most 64 KiB. */
   text?: string | null;
   uri?: string | null;

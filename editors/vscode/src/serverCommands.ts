@@ -10,6 +10,7 @@ import { tellFailure, type CommandContext } from "./commands/context";
 import { openWorktree } from "./commands/openWorktree";
 import { follow } from "./commands/sessions";
 import type { Worktree } from "./protocol";
+import { symbolsAround } from "./selection";
 
 const START = "podium.session.start";
 const ASK = "podium.ask";
@@ -33,11 +34,12 @@ export async function runServerCommand(
     return ask(context, fields ?? {}, run);
   }
   const opened = fields !== undefined && OPENED_HERE.has(command);
+  const given = command === START && fields !== undefined ? [await withSymbols(context, fields)] : args;
   try {
     // Not through `run`: that turns a typed error into a bare message before it gets here.
     const answer: unknown = await context.server.languageClient?.sendRequest("workspace/executeCommand", {
       command,
-      arguments: opened ? [{ ...fields, open: false }] : args,
+      arguments: opened ? [{ ...fields, open: false }] : given,
     });
     if (isFields(answer)) {
       await present(context, command, answer, opened);
@@ -68,6 +70,18 @@ async function ask(context: CommandContext, fields: Fields, run: ExecuteCommandS
   return runServerCommand(context, START, [{ ...fields, prompt: lead + question }], run);
 }
 
+/** The symbols that a code action's place lies in: other language servers know them, and ours cannot ask those. */
+async function withSymbols(context: CommandContext, fields: Fields): Promise<Fields> {
+  const about = fields["context"];
+  const converter = context.server.languageClient?.protocol2CodeConverter;
+  if (!isFields(about) || typeof about["uri"] !== "string" || !isFields(about["range"]) || converter === undefined) {
+    return fields;
+  }
+  const range = converter.asRange(about["range"] as unknown as Parameters<typeof converter.asRange>[0]);
+  const symbols = range == null ? [] : await symbolsAround(vscode.Uri.parse(about["uri"]), range);
+  return symbols.length === 0 ? fields : { ...fields, context: { ...about, symbols } };
+}
+
 async function present(context: CommandContext, command: string, answer: Fields, opened: boolean): Promise<void> {
   const { id, worktree } = answer;
   if (SESSION_COMMANDS.has(command) && typeof id === "string") {
@@ -75,7 +89,7 @@ async function present(context: CommandContext, command: string, answer: Fields,
   } else if (opened && isFields(worktree)) {
     await openWorktree(context, worktree as unknown as Worktree, "setting");
   } else if (opened && typeof id === "string") {
-    await context.sessions.show(id, false);
+    await context.panels.show(id, false);
   }
 }
 

@@ -12,16 +12,25 @@ pub(crate) struct Abilities {
     pub(crate) work_done_progress: bool,
     /// Code actions as literals; else they are plain commands.
     pub(crate) code_action_literals: bool,
+    /// `workspace/applyEdit`.
+    pub(crate) apply_edit: bool,
+    /// Edits of a document that name its version.
+    pub(crate) versioned_edits: bool,
     /// The custom notifications `podium/...`.
     pub(crate) podium: bool,
 }
 
 impl Abilities {
     pub(crate) fn of(params: &InitializeParams) -> Self {
-        let ClientCapabilities { general, window, text_document, experimental, .. } = &params.capabilities;
+        let ClientCapabilities { general, window, text_document, workspace, experimental, .. } =
+            &params.capabilities;
         let offered = general.as_ref().and_then(|g| g.position_encodings.as_deref());
         let code_action = text_document.as_ref().and_then(|t| t.code_action.as_ref());
+        let workspace = workspace.as_ref();
+        let edits = workspace.and_then(|w| w.workspace_edit.as_ref());
         Self {
+            apply_edit: workspace.and_then(|w| w.apply_edit).unwrap_or_default(),
+            versioned_edits: edits.and_then(|e| e.document_changes).unwrap_or_default(),
             encoding: Encoding::negotiate(offered),
             show_document: window.as_ref().and_then(|w| w.show_document.as_ref()).is_some_and(|s| s.support),
             work_done_progress: window.as_ref().and_then(|w| w.work_done_progress).unwrap_or_default(),

@@ -1,9 +1,10 @@
 //! The documents the editor has open: the only state of the language server's own.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
-use tower_lsp::ls_types::{Position, Range, TextDocumentContentChangeEvent};
+use tower_lsp::ls_types::{Position, Range, TextDocumentContentChangeEvent, TextEdit};
 
 use crate::position::{Encoding, Lines};
 
@@ -16,12 +17,14 @@ pub(crate) struct Document {
     pub(crate) version: i32,
     pub(crate) text: String,
     lines: Lines,
+    /// Print of the text that was last known to be on the disk too.
+    saved: Option<u64>,
 }
 
 impl Document {
     fn new(language: String, version: i32, text: String) -> Self {
         let lines = Lines::of(&text);
-        Self { language, version, text, lines }
+        Self { language, version, text, lines, saved: None }
     }
 
     pub(crate) fn line_count(&self) -> usize {
@@ -41,6 +44,32 @@ impl Document {
         let number = u32::try_from(line).unwrap_or(u32::MAX);
         let end = u32::try_from(encoding.length(self.line(line))).unwrap_or(u32::MAX);
         Range::new(Position::new(number, 0), Position::new(number, end))
+    }
+
+    /// Whether nothing in it waits to be written.
+    pub(crate) fn is_clean(&self) -> bool {
+        self.saved == Some(print(&self.text))
+    }
+
+    /// What makes another text of it: one run of whole lines.
+    pub(crate) fn edit_to(&self, new: &str, encoding: Encoding) -> TextEdit {
+        let same = |a: &mut dyn Iterator<Item = (u8, u8)>| a.take_while(|(a, b)| a == b).count();
+        let prefix = same(&mut self.text.bytes().zip(new.bytes()));
+        let first = self.lines.line_of(prefix);
+        let start = self.lines.start(first).unwrap_or_default();
+        let most = self.text.len().min(new.len()) - start;
+        let suffix = same(&mut self.text.bytes().rev().zip(new.bytes().rev()).take(most));
+        // The line that begins behind the last change; else the end.
+        let behind = self.lines.line_of(self.text.len() - suffix);
+        let behind =
+            if self.lines.start(behind) == Some(self.text.len() - suffix) { behind } else { behind + 1 };
+        let number = |line: usize| u32::try_from(line).unwrap_or(u32::MAX);
+        let (end, rest) = match self.lines.start(behind) {
+            Some(end) => (Position::new(number(behind), 0), self.text.len() - end),
+            None => (self.line_range(self.line_count().saturating_sub(1), encoding).end, 0),
+        };
+        let range = Range::new(Position::new(number(first), 0), end);
+        TextEdit::new(range, new[start..new.len() - rest].to_owned())
     }
 
     fn apply(&mut self, change: TextDocumentContentChangeEvent, encoding: Encoding) {
@@ -108,6 +137,20 @@ impl Documents {
         self.touched = Some(uri.to_owned());
     }
 
+    /// The disk holds the document's text of this version.
+    pub(crate) fn saved(&mut self, uri: &str, version: i32) {
+        if let Some(document) = self.open.get_mut(uri).filter(|document| document.version == version) {
+            Arc::make_mut(document).saved = Some(print(&document.text));
+        }
+    }
+
+    /// The editor was given this text, which the disk holds; its own message about it comes later.
+    pub(crate) fn given(&mut self, uri: &str, text: &str) {
+        if let Some(document) = self.open.get_mut(uri) {
+            Arc::make_mut(document).saved = Some(print(text));
+        }
+    }
+
     pub(crate) fn close(&mut self, uri: &str) {
         self.forget(uri);
         self.focused.take_if(|focused| focused == uri);
@@ -136,6 +179,13 @@ impl Documents {
     pub(crate) fn current(&self) -> impl Iterator<Item = &String> {
         self.focused.iter().chain(&self.touched)
     }
+}
+
+/// Tells texts apart without keeping them twice.
+pub(crate) fn print(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
 }
 
 #[cfg(test)]
@@ -167,6 +217,21 @@ mod tests {
     }
 
     #[test]
+    fn a_text_is_clean_while_it_is_what_the_disk_has() {
+        let mut documents = Documents::default();
+        documents.open("u".into(), "text".into(), 1, "a".into());
+        assert!(!documents.get("u").unwrap().is_clean(), "nobody has looked at the disk");
+        documents.saved("u", 0);
+        assert!(!documents.get("u").unwrap().is_clean(), "that was another version");
+        documents.saved("u", 1);
+        assert!(documents.get("u").unwrap().is_clean());
+        documents.change("u", 2, vec![change(None, "b")], Encoding::Utf8);
+        assert!(!documents.get("u").unwrap().is_clean());
+        documents.change("u", 3, vec![change(None, "a")], Encoding::Utf8);
+        assert!(documents.get("u").unwrap().is_clean(), "it was undone");
+    }
+
+    #[test]
     fn the_focused_document_is_the_current_one_until_it_closes() {
         let mut documents = Documents::default();
         documents.open("a".into(), String::new(), 1, String::new());
@@ -186,6 +251,23 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn an_edit_makes_the_other_text_of_it_and_leaves_the_lines_around_alone(
+            lead in "([ab]\r?\n){0,4}",
+            old in "[b\n\r😀é]{0,8}",
+            new in "[b\n\r😀é]{0,8}",
+            tail in "(\n[ab]){0,4}",
+        ) {
+            for encoding in [Encoding::Utf8, Encoding::Utf16, Encoding::Utf32] {
+                let (before, after) = (format!("{lead}{old}{tail}"), format!("{lead}{new}{tail}"));
+                let mut document = Document::new(String::new(), 1, before);
+                let edit = document.edit_to(&after, encoding);
+                prop_assert!(edit.range.start.line as usize >= lead.matches('\n').count().saturating_sub(1));
+                document.apply(change(Some(edit.range), &edit.new_text), encoding);
+                prop_assert_eq!(&document.text, &after);
+            }
+        }
+
         #[test]
         fn any_changes_leave_text_and_lines_in_step(
             text in "[a\n\r😀é]{0,30}",

@@ -9,8 +9,9 @@ use tokio::sync::watch;
 use tower_lsp::Client;
 use tower_lsp::ls_types::notification::{self, Notification};
 use tower_lsp::ls_types::{
-    Diagnostic, MessageActionItem, MessageType, ProgressParams, ProgressParamsValue, ProgressToken,
-    ShowDocumentParams, Uri, WorkDoneProgress,
+    Diagnostic, DocumentChanges, MessageActionItem, MessageType, OneOf,
+    OptionalVersionedTextDocumentIdentifier, ProgressParams, ProgressParamsValue, ProgressToken,
+    ShowDocumentParams, TextDocumentEdit, TextEdit, Uri, WorkDoneProgress, WorkspaceEdit,
 };
 
 use crate::abilities::Abilities;
@@ -88,6 +89,20 @@ impl Editor {
         let params =
             ShowDocumentParams { uri, external: Some(false), take_focus: Some(true), selection: None };
         self.answer(EDITOR_TIMEOUT, self.client.show_document(params)).await.unwrap_or_default()
+    }
+
+    /// Has the editor change a document, if it is still of this version. False where it cannot or did not.
+    pub(crate) async fn edit(&self, uri: &str, version: i32, edit: TextEdit) -> bool {
+        let Ok(uri) = uri.parse::<Uri>() else { return false };
+        let edit = if self.abilities().versioned_edits {
+            let text_document = OptionalVersionedTextDocumentIdentifier { uri, version: Some(version) };
+            let edits = vec![OneOf::Left(edit)];
+            let changes = DocumentChanges::Edits(vec![TextDocumentEdit { text_document, edits }]);
+            WorkspaceEdit { document_changes: Some(changes), ..Default::default() }
+        } else {
+            WorkspaceEdit { changes: Some(HashMap::from([(uri, vec![edit])])), ..Default::default() }
+        };
+        self.answer(EDITOR_TIMEOUT, self.client.apply_edit(edit)).await.is_some_and(|answer| answer.applied)
     }
 
     /// Makes a place for progress. False where the client shows none.

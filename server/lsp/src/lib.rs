@@ -19,6 +19,9 @@
 //! - Code actions on a selection, code lenses on `TODO` and `FIXME`, `workspace/symbol` for queries that start with
 //!   `#`, a diagnostic of source `podium` and code `claimed` on the first line of files in somebody else's worktree,
 //!   and diagnostics of code `radar` on the lines of open files that another worktree, or trunk, changes too.
+//! - A document that is open without unsaved changes becomes what the disk has when a session (or whoever) changes its file,
+//!   by `workspace/applyEdit` of its version; of one with unsaved changes the person is told by `window/showMessage`, and it
+//!   stays. Clients that announce `experimental.podium` read their files again themselves.
 //! - Errors are JSON-RPC errors: the code by kind, the message for a person, the whole error as `data`.
 //!
 //! # Commands beyond the protocol's methods

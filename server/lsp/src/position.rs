@@ -73,6 +73,16 @@ impl Lines {
         self.starts.len()
     }
 
+    /// Where a line begins, in bytes.
+    pub(crate) fn start(&self, line: usize) -> Option<usize> {
+        self.starts.get(line).copied()
+    }
+
+    /// The line that a byte lies in; the last one for what lies behind the text.
+    pub(crate) fn line_of(&self, offset: usize) -> usize {
+        self.starts.partition_point(|start| *start <= offset).saturating_sub(1)
+    }
+
     /// The text of a line without its end. Empty behind the last line.
     pub(crate) fn text<'t>(&self, text: &'t str, line: usize) -> &'t str {
         let Some(start) = self.starts.get(line) else { return "" };

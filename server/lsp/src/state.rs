@@ -34,6 +34,8 @@ pub(crate) struct State {
     pub(crate) changed: Notify,
     /// Something was asked, answered or withdrawn.
     pub(crate) inbox: Notify,
+    /// Files of open documents may have changed on the disk.
+    pub(crate) files: Notify,
     /// Process whose death ends this one.
     pub(crate) parent: watch::Sender<Option<u32>>,
     pub(crate) shut_down: AtomicBool,
@@ -63,6 +65,7 @@ impl State {
             followed: Mutex::default(),
             changed: Notify::new(),
             inbox: Notify::new(),
+            files: Notify::new(),
             parent: watch::Sender::new(None),
             shut_down: AtomicBool::new(false),
             next: AtomicU64::new(1),

@@ -72,6 +72,7 @@ local function session_info(session)
     status = session.status,
     title = session.title,
     worktree = session.worktree,
+    worktreePath = session.worktreePath,
     createdAt = '2026-01-01T00:00:00Z',
     updatedAt = '2026-01-01T00:00:00Z',
     lastSeq = #session.items,
@@ -267,6 +268,49 @@ end
 methods['podium/session/show'] = function(params)
   local session = state.sessions[params.id]
   return vim.tbl_extend('error', session_info(session), { items = session.items, more = false })
+end
+methods['mock/diff'] = function(params)
+  state.diff = params
+  return vim.empty_dict()
+end
+methods['podium/session/diff'] = function(params)
+  return { id = params.id, from = 'a', to = 'b', files = state.diff.files }
+end
+--- Takes hunks back as the daemon does: in the file on the disk.
+methods['podium/session/revert'] = function(params)
+  for _, file in ipairs(state.diff.files) do
+    if file.path == params.path then
+      local path = vim.fs.joinpath(state.diff.root, file.path)
+      local lines = vim.fn.readfile(path)
+      for _, number in ipairs(params.hunks or {}) do
+        local hunk = file.hunks[number + 1]
+        for _ = 1, hunk.newLines do
+          table.remove(lines, hunk.newStart)
+        end
+        for index, line in ipairs(vim.tbl_filter(function(line)
+          return line:find('^[ -]')
+        end, hunk.lines)) do
+          table.insert(lines, hunk.newStart + index - 1, line:sub(2))
+        end
+        hunk.state = 'gone'
+      end
+      vim.fn.writefile(lines, path)
+      return { id = params.id, filesChanged = { file.path }, file = file }
+    end
+  end
+end
+methods['podium/session/checkpoints'] = function(params)
+  local function checkpoint(id, kind)
+    return { id = id, kind = kind, seq = 0, turn = 1, title = 'p', usage = {}, createdAt = '' }
+  end
+  return { id = params.id, checkpoints = { checkpoint('c1', 'turn_start'), checkpoint('c2', 'turn_end') } }
+end
+methods['podium/session/rewind'] = function(params)
+  return { id = params.id, to = params.to, seq = 0, undo = 'u', status = 'completed', filesChanged = {}, kept = { 'a.txt' } }
+end
+methods['podium/session/fork'] = function(params)
+  state.sessions.forked = { id = 'forked', status = 'completed', title = 'fork', items = state.sessions[params.id].items }
+  return { id = 'forked', from = params.id, lastSeq = 1, status = 'completed' }
 end
 methods['podium/provider/list'] = function()
   return { providers = { { name = 'anthropic', usable = false }, { name = 'local', usable = true } } }

@@ -18,6 +18,8 @@ const SETTINGS = {
   "workbench.colorTheme": "Default Dark Modern",
   "window.commandCenter": false,
   "editor.minimap.enabled": false,
+  // Both sides, however narrow they are.
+  "diffEditor.useInlineViewWhenSpaceIsLimited": false,
   "git.openRepositoryInParentFolders": "never",
 };
 

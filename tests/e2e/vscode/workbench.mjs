@@ -152,6 +152,72 @@ export class Workbench {
     return this.page.locator(".editor-group-container.active .codelens-decoration", { hasText: title }).first().waitFor();
   }
 
+  /** The page within the view of a session whose title begins so; the views of others are there too, out of sight. */
+  async sessionPage(title) {
+    for (const frame of this.page.frames()) {
+      try {
+        const shown = await frame.evaluate(() => document.querySelector("#head h1")?.textContent ?? null);
+        if (shown !== null && shown.startsWith(title)) return frame;
+      } catch {
+        // It is being loaded, or gone.
+      }
+    }
+    return undefined;
+  }
+
+  /** What a session's view shows, on one line; empty while there is none. */
+  async sessionText(title) {
+    const frame = await this.sessionPage(title);
+    const text = (await frame?.evaluate(() => document.body.innerText).catch(() => "")) ?? "";
+    return text.replace(/\s+/g, " ");
+  }
+
+  /** Presses a button of a session's view. */
+  async press(title, action) {
+    const frame = await this.sessionPage(title);
+    await frame.locator(`button[data-action="${action}"]`).last().click();
+  }
+
+  /** Text of one of Podium's items of the status bar. */
+  async statusText(id) {
+    const item = this.page.locator(`.statusbar-item[id$="${id}"]`);
+    return (await item.count()) === 0 ? "" : (await item.first().innerText()).replace(/\s+/g, " ").trim();
+  }
+
+  /** Texts of the messages in the corner of the window. */
+  async messages() {
+    return (await this.page.locator(".notifications-toasts .notification-list-item-message").allInnerTexts()).map((text) => text.trim());
+  }
+
+  /** Presses a button of a message in the corner. */
+  async answerMessage(text, button) {
+    const toast = this.page.locator(".notifications-toasts .notification-toast", { hasText: text });
+    await toast.locator(".monaco-button, .monaco-text-button", { hasText: button }).first().click();
+  }
+
+  /** Brings the tab that begins so to the front. */
+  async front(tab) {
+    await this.page.locator(".tab", { hasText: tab }).first().click();
+    await this.page.locator(".tab.active", { hasText: tab }).first().waitFor();
+  }
+
+  /** Presses an action in the title of the editor in front. */
+  async titleAction(label) {
+    await this.page.locator(`.editor-group-container.active .editor-actions a.action-label[aria-label^="${label}"]`).first().click();
+  }
+
+  titleActions(label) {
+    return this.page.locator(`.editor-group-container.active .editor-actions a.action-label[aria-label^="${label}"]`).count();
+  }
+
+  /** Texts of both sides of the diff in front. */
+  async diffSides() {
+    const side = (name) => this.page.locator(`.editor-group-container.active .monaco-diff-editor .editor.${name} .view-lines`).first();
+    if ((await side("original").count()) === 0) return undefined;
+    const text = async (name) => (await side(name).innerText()).replaceAll("\u00a0", " ");
+    return { before: await text("original"), now: await text("modified") };
+  }
+
   activeTab() {
     return this.page.locator(".editor-group-container.active .tab.active").first().getAttribute("aria-label");
   }

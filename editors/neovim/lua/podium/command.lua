@@ -120,6 +120,20 @@ local function session_params(call)
   }
 end
 
+--- The session that is named, else the one whose buffer this is, else the one the user chooses.
+---@param call podium.Call
+---@param prompt string
+---@param callback fun(id: string)
+local function meant(call, prompt, callback)
+  local id = call.words[1] or vim.api.nvim_buf_get_name(call.buf):match('^podium://session/(.+)$')
+  if id then
+    return callback(id)
+  end
+  require('podium.history').pick({}, prompt, function(chosen)
+    callback(chosen.id)
+  end)
+end
+
 local session = {
   start = command(function(call)
     local params = session_params(call)
@@ -139,7 +153,7 @@ local session = {
     if call.words[1] then
       return module.resume(call.words[1], rest(call, 2))
     end
-    module.pick({}, 'Resume session', function(chosen)
+    require('podium.history').pick({}, 'Resume session', function(chosen)
       module.resume(chosen.id)
     end)
   end, first(sessions)),
@@ -148,14 +162,13 @@ local session = {
     if call.words[1] then
       return module.cancel(call.words[1])
     end
-    module.pick({ status = 'in_progress' }, 'Cancel session', function(chosen)
+    require('podium.history').pick({ status = 'in_progress' }, 'Cancel session', function(chosen)
       module.cancel(chosen.id)
     end)
   end, first(sessions)),
   list = command(function(call)
-    local module = require('podium.session')
-    module.pick({ query = rest(call, 1), worktree = call.keys.worktree }, 'Sessions', function(chosen)
-      module.open(chosen.id)
+    require('podium.history').pick({ query = rest(call, 1), worktree = call.keys.worktree }, 'Sessions', function(chosen)
+      require('podium.session').open(chosen.id)
     end)
   end, nothing, { worktree = worktrees }),
   show = command(function(call)
@@ -163,8 +176,33 @@ local session = {
     if call.words[1] then
       return module.open(call.words[1])
     end
-    module.pick({}, 'Show session', function(chosen)
+    require('podium.history').pick({}, 'Show session', function(chosen)
       module.open(chosen.id)
+    end)
+  end, first(sessions)),
+  search = command(function(call)
+    require('podium.history').search(rest(call, 1))
+  end),
+  diff = command(function(call)
+    meant(call, 'Review session', function(id)
+      require('podium.review').open(id, { turn = tonumber(call.keys.turn) })
+    end)
+  end, first(sessions), { turn = nothing }),
+  revert = command(function(call)
+    local id, path = call.words[1], call.words[2]
+    if not path then
+      return notice.error(notice.make('user', 'a path is missing', '`:Podium session revert ID PATH`'))
+    end
+    require('podium.review').revert(id, path)
+  end, first(sessions)),
+  fork = command(function(call)
+    meant(call, 'Fork session', function(id)
+      require('podium.history').fork(id, { at = call.keys.at, worktree = call.keys.worktree })
+    end)
+  end, first(sessions), { at = nothing, worktree = nothing }),
+  rewind = command(function(call)
+    meant(call, 'Rewind session', function(id)
+      require('podium.history').rewind(id, call.words[2])
     end)
   end, first(sessions)),
 }
@@ -210,6 +248,9 @@ local SUBCOMMANDS = {
   end, first(worktrees), { agent = nothing, token = nothing, allow_dirty = yes }),
   inbox = command(function()
     require('podium.inbox').open()
+  end),
+  diff = command(function(call)
+    require('podium.files').diff(call.buf)
   end),
   status = command(function()
     require('podium.report').status()

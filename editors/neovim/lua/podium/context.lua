@@ -71,6 +71,58 @@ local function diagnostics(buf, line1, line2)
   return vim.lsp.diagnostic.from(inside)
 end
 
+-- Longest wait for a language server that knows the symbols of a file, in milliseconds.
+local SYMBOLS_MS = 300
+
+--- Symbols that lie around a range of lines, outermost first.
+---@param symbols lsp.DocumentSymbol[]
+---@param first integer Zero-based.
+---@param last integer Zero-based.
+---@return table[]
+local function around(symbols, first, last)
+  for _, symbol in ipairs(symbols) do
+    local range = symbol.range
+    if range and range.start.line <= first and range['end'].line >= last then
+      local outer = { { name = symbol.name, kind = symbol.kind, range = range } }
+      return vim.list_extend(outer, around(symbol.children or {}, first, last))
+    end
+  end
+  return {}
+end
+
+--- The symbols that lines (from 1) of a buffer lie in, as another language server of the buffer knows them.
+---@param buf integer
+---@param line1 integer
+---@param line2 integer
+---@return table[]?
+local function symbols(buf, line1, line2)
+  for _, client in ipairs(vim.lsp.get_clients({ bufnr = buf, method = 'textDocument/documentSymbol' })) do
+    local params = { textDocument = { uri = vim.uri_from_bufnr(buf) } }
+    local answer = client:request_sync('textDocument/documentSymbol', params, SYMBOLS_MS, buf)
+    local found = answer and type(answer.result) == 'table' and around(answer.result, line1 - 1, line2 - 1) or {}
+    if #found > 0 then
+      return found
+    end
+  end
+end
+
+--- Arguments of a command that starts a session, with the symbols that its place lies in: the language server that
+--- made the command cannot ask the others.
+---@param arguments any[]?
+---@return any[]?
+function M.with_symbols(arguments)
+  local about = vim.tbl_get(arguments or {}, 1, 'context')
+  if type(about) ~= 'table' or not about.uri or not about.range or about.symbols then
+    return arguments
+  end
+  local buf = vim.uri_to_bufnr(about.uri)
+  if vim.api.nvim_buf_is_loaded(buf) then
+    arguments = vim.deepcopy(arguments)
+    arguments[1].context.symbols = symbols(buf, about.range.start.line + 1, about.range['end'].line + 1)
+  end
+  return arguments
+end
+
 --- The lines `line1` to `line2` (from 1, both included) of a buffer as a session's context.
 ---@param buf integer
 ---@param line1 integer
@@ -86,6 +138,7 @@ function M.of(buf, line1, line2)
     text = bounded(table.concat(text, '\n')),
     language = vim.bo[buf].filetype ~= '' and vim.bo[buf].filetype or nil,
     diagnostics = #found > 0 and found or nil,
+    symbols = server.is_file(buf) and symbols(buf, line1, line2) or nil,
   }
 end
 

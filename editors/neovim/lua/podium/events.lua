@@ -37,6 +37,9 @@ function M.received(event)
   elseif event.type == 'inbox.asked' then
     require('podium.inbox').announce(event)
   end
+  if vim.startswith(event.type, 'worktree.') or vim.startswith(event.type, 'session.') then
+    require('podium.files').look_soon()
+  end
   vim.api.nvim_exec_autocmds('User', { pattern = 'PodiumEvent', modeline = false, data = event })
 end
 

@@ -25,14 +25,14 @@ end
 ---@return table<string, fun(command: lsp.Command, ctx: table)>
 function M.commands()
   local function perform(command, ctx)
-    require('podium.session').perform(command, ctx.client_id)
+    require('podium.action').perform(command, ctx.client_id)
   end
   return {
     ['podium.session.start'] = perform,
     ['podium.session.resume'] = perform,
     ['podium.scratch.send'] = perform,
     ['podium.ask'] = function(command, ctx)
-      require('podium.session').ask(command, ctx.client_id)
+      require('podium.action').ask(command, ctx.client_id)
     end,
   }
 end

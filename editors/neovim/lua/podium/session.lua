@@ -1,5 +1,6 @@
 --- Sessions: starting, resuming, cancelling, and the buffer `podium://session/<id>` that follows one.
 local config = require('podium.config')
+local fold = require('podium.fold')
 local notice = require('podium.notice')
 local server = require('podium.server')
 local stream = require('podium.stream')
@@ -15,7 +16,7 @@ local namespace = vim.api.nvim_create_namespace('podium.session')
 ---@field buf integer
 ---@field stream podium.Stream
 ---@field transcript podium.Transcript
----@field queue string[] Text that is not yet in the buffer.
+---@field queue { kind: string, piece: string }[] Text that is not yet in the buffer.
 
 local views = {} ---@type table<string, podium.View>
 
@@ -54,10 +55,20 @@ end
 ---@return string
 local function usage_of(view)
   local usage = view.stream.info and view.stream.info.usage
-  if not usage or view.stream.status == 'in_progress' then
+  if not usage or (usage.inputTokens or 0) + (usage.outputTokens or 0) == 0 then
     return ''
   end
-  return (' · %d + %d tokens'):format(usage.inputTokens or 0, usage.outputTokens or 0)
+  local cost = usage.costUsd or 0
+  local paid = cost > 0 and (cost < 1 and ' · $%.4f' or ' · $%.2f'):format(cost) or ''
+  return (' · %d + %d tokens%s'):format(usage.inputTokens or 0, usage.outputTokens or 0, paid)
+end
+
+--- Status, tokens and cost of the session that a buffer shows; nil for other buffers.
+---@param buf integer
+---@return string?
+function M.statusline(buf)
+  local view = views[vim.api.nvim_buf_get_name(buf):match('^podium://session/(.+)$') or '']
+  return view and status_of(view) .. usage_of(view) or nil
 end
 
 --- Cuts text to a width in cells.
@@ -106,13 +117,18 @@ local function flush(view)
     return
   end
   local wins = following(view)
-  local lines = vim.split(table.concat(view.queue), '\n', { plain = true })
+  local pieces, last = {}, vim.api.nvim_buf_line_count(view.buf)
+  for _, one in ipairs(view.queue) do
+    fold.add(view.buf, last, one.kind, one.piece)
+    last = last + select(2, one.piece:gsub('\n', ''))
+    pieces[#pieces + 1] = one.piece
+  end
+  local lines = vim.split(table.concat(pieces), '\n', { plain = true })
   view.queue = {}
   vim.bo[view.buf].modifiable = true
   vim.api.nvim_buf_set_text(view.buf, -1, -1, -1, -1, lines)
   vim.bo[view.buf].modifiable = false
   vim.bo[view.buf].modified = false
-  local last = vim.api.nvim_buf_line_count(view.buf)
   for win in pairs(wins) do
     vim.api.nvim_win_set_cursor(win, { last, math.max(#lines[#lines] - 1, 0) })
   end
@@ -169,6 +185,12 @@ local function keys(view)
   map('r', function()
     M.resume(view.id)
   end, 'Resume the session, or ask something more')
+  map('d', function()
+    require('podium.review').open(view.id)
+  end, 'Review what the session changed')
+  map('g?', function()
+    notice.info('q close · r resume or ask further · <C-c> cancel · d review changes · za open a tool call')
+  end, 'What the keys do')
 end
 
 ---@param id string
@@ -177,7 +199,10 @@ end
 local function new_view(id, buf)
   local view = { id = id, buf = buf, transcript = transcript.new(), queue = {} }
   view.stream = stream.new(id, function(item)
-    table.insert(view.queue, transcript.piece(view.transcript, item))
+    if item.kind == 'tool_result' then
+      require('podium.files').look_soon()
+    end
+    table.insert(view.queue, { kind = item.kind, piece = transcript.piece(view.transcript, item) })
   end, function()
     draw(view)
   end)
@@ -195,6 +220,7 @@ function M.load(buf, id)
   options.modifiable = true
   vim.api.nvim_buf_set_lines(buf, 0, -1, false, {})
   options.modifiable, options.filetype = false, 'markdown'
+  fold.reset(buf)
   local view = new_view(id, buf)
   views[id] = view
   keys(view)
@@ -210,6 +236,7 @@ function M.unload(buf)
   for id, view in pairs(views) do
     if view.buf == buf then
       views[id] = nil
+      fold.forget(buf)
       view.stream:detach()
     end
   end
@@ -223,6 +250,11 @@ function M.shown()
   end
   set('wrap', true)
   set('linebreak', true)
+  set('foldmethod', 'expr')
+  set('foldexpr', "v:lua.require'podium.fold'.level()")
+  set('foldtext', "v:lua.require'podium.fold'.text()")
+  set('foldlevel', 0)
+  set('foldenable', true)
   if config.get().session.winbar then
     set('winbar', " %{v:lua.require'podium.session'.winbar()}")
   end
@@ -301,38 +333,6 @@ function M.start(params, opts)
   end)
 end
 
---- Has the server carry out a command, which may ask the user more, and opens the session that it started.
----@param command lsp.Command
----@param client_id integer
-function M.perform(command, client_id)
-  local client = vim.lsp.get_client_by_id(client_id)
-  if not client then
-    return
-  end
-  local params = { command = command.command, arguments = command.arguments }
-  client:request('workspace/executeCommand', params, function(err, answer)
-    local told = vim.tbl_get(command, 'arguments', 1, 'interactive')
-    if err and not told then
-      notice.error(notice.from_response(err))
-    elseif type(answer) == 'table' and type(answer.id) == 'string' then
-      M.open(answer.id)
-    end
-  end)
-end
-
---- Asks the user for the question of a code action, then starts the session.
----@param command lsp.Command
----@param client_id integer
-function M.ask(command, client_id)
-  local params = vim.deepcopy(vim.tbl_get(command, 'arguments', 1) or {})
-  vim.ui.input({ prompt = 'Ask about this: ', default = params.prompt }, function(prompt)
-    if prompt and prompt ~= '' then
-      params.prompt = prompt
-      M.perform({ title = command.title, command = 'podium.session.start', arguments = { params } }, client_id)
-    end
-  end)
-end
-
 ---@param id string
 ---@param prompt string?
 local function go_on(id, prompt)
@@ -368,30 +368,6 @@ end
 function M.cancel(id)
   server.ask('session/cancel', { id = id }, function(cancelled)
     notice.info(('session %s is %s'):format(cancelled.id, cancelled.status))
-  end)
-end
-
----@param session table SessionInfo
----@return string
-local function describe(session)
-  local place = session.worktree and (' [%s]'):format(session.worktree) or ''
-  return ('%-11s %s%s'):format(STATUS[session.status] and session.status or session.status, session.title, place)
-end
-
---- Lets the user choose among sessions, newest first.
----@param params table SessionListParams
----@param prompt string
----@param callback fun(session: table)
-function M.pick(params, prompt, callback)
-  server.ask('session/list', params, function(answer)
-    if #answer.sessions == 0 then
-      return notice.info('there is no session' .. (params.status and ' that is ' .. params.status or ''))
-    end
-    vim.ui.select(answer.sessions, { prompt = prompt, kind = 'podium-session', format_item = describe }, function(session)
-      if session then
-        callback(session)
-      end
-    end)
   end)
 end
 

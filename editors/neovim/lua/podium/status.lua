@@ -154,6 +154,10 @@ end
 ---@param buf integer?
 ---@return string
 function M.text(buf)
+  local session = require('podium.session').statusline(buf or vim.api.nvim_get_current_buf())
+  if session then
+    return session
+  end
   local line = M.get(buf)
   if not line or line.state == 'off' then
     return ''

@@ -124,6 +124,9 @@ function Stream:take(items)
   while item do
     self.pending[item.seq] = nil
     self.last = item.seq
+    if item.kind == 'usage' and self.info and type(item.data) == 'table' and item.data.inputTokens then
+      self.info.usage = item.data
+    end
     self.on_item(item)
     item = self.pending[self.last + 1]
   end

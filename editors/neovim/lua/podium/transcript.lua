@@ -41,11 +41,37 @@ local function text_of(item)
   return ''
 end
 
+-- Fields of an input that say best what a call is about, best first.
+local TELLING = { 'path', 'command', 'query', 'pattern', 'message', 'title' }
+
+-- What is shown of them, in characters.
+local SUMMARY = 90
+
+--- `write_file src/a.lua`: enough to know a call by while it is folded.
+---@param item podium.Item
+---@return string
+local function call_of(item)
+  local input = type(item.data) == 'table' and item.data.input
+  for _, key in ipairs(type(input) == 'table' and TELLING or {}) do
+    local told = input[key]
+    if type(told) == 'string' and told ~= '' then
+      local line = told:match('^[^\n]*')
+      local cut = vim.fn.strchars(line) > SUMMARY or #line < #told:gsub('%s+$', '')
+      return ('%s `%s%s`'):format(text_of(item), vim.fn.strcharpart(line, 0, SUMMARY), cut and '…' or '')
+    end
+  end
+  return text_of(item)
+end
+
 ---@param item podium.Item
 ---@return string
 local function bullet(item)
   local label = LABELS[item.kind] or item.kind
-  return ('- **%s** %s'):format(label, (text_of(item):gsub('\n+$', ''):gsub('\n', '\n  ')))
+  if type(item.data) == 'table' and item.data.isError == true then
+    label = 'failed'
+  end
+  local text = item.kind == 'tool_call' and call_of(item) or text_of(item)
+  return ('- **%s** %s'):format(label, (text:gsub('\n+$', ''):gsub('\n', '\n  ')))
 end
 
 --- What `item` adds at the end of the text.

@@ -91,7 +91,7 @@ async function show(context: CommandContext, argument: unknown): Promise<void> {
   const message = `${worktree.name}: ${ownerFacts(worktree.claim satisfies ClaimOwner, new Date()).join(". ")}.`;
   const choice = await vscode.window.showInformationMessage(message, ...actions);
   if (choice === "Open Session" && session) {
-    await context.sessions.show(session, false);
+    await context.panels.show(session, false);
   }
 }
 

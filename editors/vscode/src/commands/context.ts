@@ -6,7 +6,10 @@ import type { Live } from "../live";
 import type { Worktree } from "../protocol";
 import type { At } from "../rpc";
 import type { PodiumServer } from "../server";
+import type { Reviews } from "../reviews";
 import type { SessionDocuments } from "../sessionDocuments";
+import type { SessionPanels } from "../sessionPanels";
+import type { SessionStreams } from "../sessionStreams";
 import { settings } from "../settings";
 import type { StatusBar } from "../statusBar";
 import { errorText, wireError } from "../text/errors";
@@ -16,7 +19,10 @@ export interface CommandContext {
   server: PodiumServer;
   live: Live;
   statusBar: StatusBar;
-  sessions: SessionDocuments;
+  sessions: SessionStreams;
+  panels: SessionPanels;
+  sessionTexts: SessionDocuments;
+  reviews: Reviews;
   artifacts: ArtifactDocuments;
   log: vscode.LogOutputChannel;
   /** Survives the restart of the extension that comes with opening another folder. */

@@ -30,7 +30,7 @@ async function choose(context: CommandContext, argument: unknown): Promise<void>
   }
   const { session } = item;
   if (session) {
-    entries.push({ label: "$(go-to-file) Open the session first", run: () => context.sessions.show(session, false) });
+    entries.push({ label: "$(go-to-file) Open the session first", run: () => context.panels.show(session, false) });
   }
   const chosen = await vscode.window.showQuickPick(entries, { title: `${item.agentId} asks`, placeHolder: item.question });
   await chosen?.run();

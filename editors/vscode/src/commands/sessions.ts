@@ -1,15 +1,13 @@
 /** Start, open, resume and cancel sessions. */
 
 import * as vscode from "vscode";
-import type { ProviderInfo, SessionContext, SessionInfo, SessionStarted, SessionStartParams } from "../protocol";
+import type { ProviderInfo, SessionInfo, SessionStarted, SessionStartParams } from "../protocol";
 import { isOver, isUnfinished, sessionRow } from "../text/session";
 import { heldBy, ownerFacts } from "../text/claim";
 import { wireError } from "../text/errors";
 import { shortened } from "../text/markdown";
+import { selectionContext } from "../selection";
 import { agent, here, repository, worktreeArgument, type CommandContext, type CommandTable } from "./context";
-
-/** The protocol takes no more text of a selection, in UTF-8 bytes. */
-const MAX_SELECTION_BYTES = 64 * 1024;
 
 export function sessionCommands(context: CommandContext): CommandTable {
   return {
@@ -30,7 +28,7 @@ async function start(context: CommandContext, argument: unknown): Promise<void> 
   if (provider === undefined) {
     return;
   }
-  const about = editor === undefined ? undefined : selectionContext(context, editor);
+  const about = editor === undefined ? undefined : await selectionContext(context, editor);
   const prompt = await vscode.window.showInputBox({
     title: `Start Session with ${provider.name}`,
     prompt: !about?.text ? "What shall the agent do?" : `What shall the agent do with the ${lines(about.text)} you selected?`,
@@ -78,11 +76,14 @@ async function startOrElsewhere(context: CommandContext, params: SessionStartPar
   }
 }
 
-/** Opens the document of a session that began or goes on. */
-export async function follow(context: Pick<CommandContext, "sessions" | "live">, started: Pick<SessionStarted, "id">): Promise<void> {
+/** Opens the view of a session that began or goes on. */
+export async function follow(
+  context: Pick<CommandContext, "sessions" | "panels" | "live">,
+  started: Pick<SessionStarted, "id">,
+): Promise<void> {
   context.live.refresh("sessions");
   await context.sessions.revive(started.id);
-  await context.sessions.show(started.id, true);
+  await context.panels.show(started.id, true);
 }
 
 function lines(text: string): string {
@@ -113,31 +114,10 @@ async function pickProvider(context: CommandContext): Promise<ProviderInfo | und
   return chosen?.provider;
 }
 
-/** What the agent is told about the place it is asked from. */
-function selectionContext(context: CommandContext, editor: vscode.TextEditor): SessionContext | undefined {
-  const { document, selection } = editor;
-  if (document.uri.scheme !== "file") {
-    return undefined;
-  }
-  const about: SessionContext = { uri: document.uri.toString(), language: document.languageId };
-  const converter = context.server.languageClient?.code2ProtocolConverter;
-  if (converter === undefined || selection.isEmpty) {
-    return about;
-  }
-  const text = document.getText(selection);
-  const near = vscode.languages.getDiagnostics(document.uri).filter((one) => one.range.intersection(selection) !== undefined);
-  return {
-    ...about,
-    range: converter.asRange(selection),
-    ...(Buffer.byteLength(text) <= MAX_SELECTION_BYTES ? { text } : {}),
-    ...(near.length === 0 ? {} : { diagnostics: near.map((one) => converter.asDiagnostic(one)) }),
-  };
-}
-
 async function open(context: CommandContext, argument: unknown): Promise<void> {
   const session = sessionArgument(argument) ?? (await pickSession(context, "Open which session?"));
   if (session !== undefined) {
-    await context.sessions.show(session.id, false);
+    await context.panels.show(session.id, false);
   }
 }
 
@@ -173,17 +153,17 @@ async function cancel(context: CommandContext, argument: unknown): Promise<void>
   }
 }
 
-function inFront(context: CommandContext): SessionInfo | undefined {
+export function inFront(context: CommandContext): SessionInfo | undefined {
   const id = context.sessions.active;
   return id === undefined ? undefined : context.sessions.info(id);
 }
 
-function sessionArgument(argument: unknown): SessionInfo | undefined {
+export function sessionArgument(argument: unknown): SessionInfo | undefined {
   const known = typeof argument === "object" && argument !== null && "session" in argument && typeof argument.session === "object";
   return known ? (argument.session as SessionInfo) : undefined;
 }
 
-async function pickSession(
+export async function pickSession(
   context: CommandContext,
   placeHolder: string,
   fits: (session: SessionInfo) => boolean = () => true,

@@ -5,8 +5,10 @@
  * all; `accept` shows each exactly once and says when one is missing, so that the stream is asked for again from there.
  */
 
-import type { SessionEnd, SessionInfo, SessionItem, SessionProgress, SessionUpdate } from "../protocol";
+import type { SessionEnd, SessionInfo, SessionItem, SessionProgress, SessionUpdate, Usage } from "../protocol";
 import { isUnfinished, progressWords, sessionTitle, statusWords, usageWords } from "../text/session";
+import { inputSummary } from "../text/html";
+import { Blocks } from "./blocks";
 
 export type Accepted = "shown" | "gap" | "ended";
 
@@ -17,6 +19,8 @@ type Block = "prompt" | "text" | "thinking" | "other";
 const TOOL_LINES = 30;
 
 export class Transcript {
+  /** The same for the view that folds and renders. */
+  readonly blocks = new Blocks();
   private body = "";
   private block: Block | undefined;
   private answer = "";
@@ -44,6 +48,16 @@ export class Transcript {
     return this.end !== undefined;
   }
 
+  /** What is under way where nothing is said yet: `loading the model, 40%`. */
+  get under(): string {
+    return this.progress === undefined ? "" : progressWords(this.progress);
+  }
+
+  /** How it ended: reason and changed files. Undefined while it runs. */
+  get outcome(): SessionEnd | undefined {
+    return this.end;
+  }
+
   /** Takes a newer description of the session; a running one has no end (any more). */
   describe(session: SessionInfo): void {
     this.session = session;
@@ -62,6 +76,7 @@ export class Transcript {
       }
       this.seq = item.seq;
       this.append(item);
+      this.blocks.take(item);
       this.progress = undefined;
     }
     if (update.progress) {
@@ -77,6 +92,7 @@ export class Transcript {
   private finish(end: SessionEnd): void {
     this.end = end;
     this.progress = undefined;
+    this.blocks.mark();
     this.session = { ...this.session, status: end.status, usage: end.usage, reason: end.reason ?? null, artifact: end.artifact ?? null };
   }
 
@@ -109,6 +125,14 @@ export class Transcript {
       case "usage":
         // Nothing to read; and the text around them belongs together.
         break;
+    }
+    this.use(item);
+  }
+
+  /** Usage is told at the end of each turn, and shown while the session goes on. */
+  private use(item: SessionItem): void {
+    if (item.kind === "usage" && isUsage(item.data)) {
+      this.session = { ...this.session, usage: item.data };
     }
   }
 
@@ -170,8 +194,16 @@ function endLines(session: SessionInfo, end: SessionEnd): string[] {
   return lines;
 }
 
+function isUsage(data: unknown): data is Usage {
+  return typeof data === "object" && data !== null && "inputTokens" in data && "outputTokens" in data && "costUsd" in data;
+}
+
 function toolText(item: SessionItem): string {
   const data = item.data;
+  const what = typeof data === "object" && data !== null && "input" in data ? inputSummary(data.input) : "";
+  if (item.text !== "" && what !== "") {
+    return `${firstLines(item.text)} ${what}`;
+  }
   if (item.text !== "") {
     return firstLines(item.text);
   }

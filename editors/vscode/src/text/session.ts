@@ -1,6 +1,7 @@
 /** Rows of the Sessions view, and how a session's state reads. */
 
-import type { InboxItem, SessionInfo, SessionProgress, SessionStatus, Usage } from "../protocol";
+import type { Checkpoint, InboxItem, SessionInfo, SessionProgress, SessionStatus, Usage } from "../protocol";
+import { fileTitle } from "./artifact";
 import { plain, shortened } from "./markdown";
 import { clock } from "./time";
 import type { Row } from "./worktree";
@@ -40,6 +41,14 @@ export function sessionTitle(session: Pick<SessionInfo, "title" | "id">): string
   return shortened(session.title, 60) || `Session ${session.id.slice(0, 8)}`;
 }
 
+/** Longest name of a tab, in characters. */
+const TAB_WIDTH = 32;
+
+/** Name of a session's tab. */
+export function sessionTab(session: Pick<SessionInfo, "title" | "id">): string {
+  return fileTitle(shortened(sessionTitle(session), TAB_WIDTH)) || session.id;
+}
+
 export function sessionRow(session: SessionInfo, now: Date): Row {
   const state = session.status === "completed" ? clock(session.updatedAt, now) : WORDS[session.status];
   return {
@@ -73,6 +82,28 @@ export function usageWords(usage: Usage): string {
   return `${usage.inputTokens} tokens in, ${usage.outputTokens} out${cost}`;
 }
 
+/** `1.2k in · 340 out · $0.0123`, for the status line. */
+export function usageBrief(usage: Usage): string {
+  const cost = usage.costUsd > 0 ? ` · $${usage.costUsd.toFixed(usage.costUsd < 1 ? 4 : 2)}` : "";
+  return `${countBrief(usage.inputTokens)} in · ${countBrief(usage.outputTokens)} out${cost}`;
+}
+
+function countBrief(count: number): string {
+  return count < 1_000 ? String(count) : count < 1_000_000 ? `${(count / 1_000).toFixed(1)}k` : `${(count / 1_000_000).toFixed(1)}M`;
+}
+
+const CHECKPOINTS: Record<Checkpoint["kind"], string> = {
+  turn_start: "before the prompt",
+  turn: "within the answer",
+  turn_end: "after the answer",
+  rewind: "before a rewind",
+};
+
+/** `turn 2, before the prompt`. */
+export function checkpointWords(checkpoint: Pick<Checkpoint, "kind" | "turn">): string {
+  return `turn ${checkpoint.turn}, ${CHECKPOINTS[checkpoint.kind]}`;
+}
+
 const PHASES: Record<string, string> = {
   loading_model: "loading the model",
   reading_prompt: "reading the prompt",
@@ -90,9 +121,32 @@ export function questionRow(item: InboxItem, now: Date): Row {
   return {
     label: shortened(item.question, 80),
     description: `${item.agentId} · ${clock(item.askedAt, now)}`,
-    tooltip: `**${plain(item.agentId)}** asks:\n\n${plain(item.question)}`,
+    tooltip: questionTooltip(item, now),
     icon: "question",
     color: "charts.orange",
     context: "question",
   };
+}
+
+function questionTooltip(item: InboxItem, now: Date): string {
+  const lines = [`**${plain(item.agentId)}** asks:`, plain(item.question)];
+  if (item.detail) {
+    lines.push(fencedBlock(firstLines(item.detail, 20)));
+  }
+  if (item.deadline) {
+    lines.push(`Without an answer by ${clock(item.deadline, now)}: ${item.onTimeout === "allow" ? "allowed" : "denied"}`);
+  }
+  return lines.join("\n\n");
+}
+
+function firstLines(text: string, limit: number): string {
+  const lines = text.split("\n");
+  return lines.length <= limit ? text : `${lines.slice(0, limit).join("\n")}\n…`;
+}
+
+/** A fence that nothing in the text can end. */
+function fencedBlock(text: string): string {
+  const longest = Math.max(2, ...[...text.matchAll(/`+/g)].map((run) => run[0].length));
+  const fence = "`".repeat(longest + 1);
+  return `${fence}\n${text}\n${fence}`;
 }

@@ -15,6 +15,6 @@ pub(crate) use code_lens::{code_lens, resolve_code_lens};
 pub(crate) use custom::register;
 pub(crate) use execute_command::execute_command;
 pub(crate) use initialize::{initialize, initialized, shutdown};
-pub(crate) use text_sync::{did_change, did_close, did_open};
+pub(crate) use text_sync::{did_change, did_close, did_open, did_save};
 pub(crate) use workspace_folders::did_change_folders;
 pub(crate) use workspace_symbol::workspace_symbol;

@@ -31,6 +31,9 @@ pub(crate) async fn listen(state: Arc<State>) {
                     if bears_on_conflicts(&event.kind) {
                         state.radar.doubt();
                     }
+                    if event.kind.starts_with("worktree.") || event.kind.starts_with("session.") {
+                        state.files.notify_one();
+                    }
                     refresh(&state);
                 }
             }

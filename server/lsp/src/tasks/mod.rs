@@ -2,6 +2,7 @@
 
 mod connection;
 mod events;
+mod files;
 mod hints;
 mod housekeeping;
 mod inbox;
@@ -16,6 +17,7 @@ use crate::state::State;
 pub(crate) fn start(state: &Arc<State>) {
     tokio::spawn(connection::tell(Arc::clone(state)));
     tokio::spawn(events::listen(Arc::clone(state)));
+    tokio::spawn(files::follow(Arc::clone(state)));
     tokio::spawn(hints::keep(Arc::clone(state)));
     tokio::spawn(inbox::ask(Arc::clone(state)));
     tokio::spawn(housekeeping::tidy(Arc::clone(state)));

@@ -8,6 +8,7 @@ mod daemon;
 mod commands;
 mod custom;
 mod editing;
+mod files;
 mod inbox;
 mod lifecycle;
 mod restart;

@@ -179,6 +179,40 @@ return function(test)
     end)
   end)
 
+  test('a tool call is folded with its permission and result, and the answer is not', function()
+    open_repo()
+    local id, buf = start_session('p')
+    local call = { data = { id = 't1', name = 'write_file', input = { path = 'src/a.lua', content = 'x\ny' } } }
+    push_items(id, 1, { item(2, 'text', 'I write it.'), item(3, 'tool_call', 'write_file', call) })
+    push_items(id, 1, {
+      item(4, 'permission', 'allowed: write_file'),
+      item(5, 'tool_result', 'wrote 2 lines\nto src/a.lua', { data = { id = 't1', isError = false } }),
+      item(6, 'text', 'Done.\nAll of it.'),
+    })
+    wait('the text', function()
+      return text(buf):find('All of it.', 1, true)
+    end)
+    local shown = '> p\n\nI write it.\n\n- **tool** write_file `src/a.lua`\n- **permission** allowed: write_file\n'
+      .. '- **result** wrote 2 lines\n  to src/a.lua\n\nDone.\nAll of it.'
+    equal(text(buf), shown)
+    local folds = {}
+    for line = 1, vim.api.nvim_buf_line_count(buf) do
+      folds[line] = vim.fn.foldclosed(line)
+    end
+    equal(folds, { -1, -1, -1, -1, 5, 5, 5, 5, -1, -1, -1 })
+    equal(vim.fn.foldtextresult(5), '- tool write_file `src/a.lua`  (3 more lines)')
+  end)
+
+  test('tokens and cost are in the status line of the session', function()
+    open_repo()
+    local id = start_session('p')
+    local used = { inputTokens = 1200, outputTokens = 34, costUsd = 0.0123 }
+    push_items(id, 1, { item(2, 'text', 'x', { final = true }), item(3, 'usage', '', { data = used }) })
+    wait('the usage while it runs', function()
+      return require('podium').statusline() == 'running · 1200 + 34 tokens · $0.0123'
+    end)
+  end)
+
   test('r on a complete session asks for the next prompt', function()
     open_repo()
     support.mock('mock/session', { id = 'done', status = 'completed', title = 't', items = { item(1, 'prompt', 'p') } })
