@@ -14,7 +14,7 @@ use crate::model::{
 use crate::oid::Oid;
 
 pub(crate) use cli::CliReader;
-pub(crate) use libgit2::Libgit2Reader;
+pub(crate) use libgit2::{Libgit2Reader, open as open_repository};
 
 /// Who reads the repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -5,6 +5,8 @@ mod edits;
 mod merges;
 mod resume;
 mod settings;
+#[cfg(target_os = "linux")]
+mod sharing;
 mod spares;
 mod submodules;
 mod worktrees;

@@ -77,7 +77,7 @@ impl Libgit2Reader {
     }
 }
 
-fn open(git_dir: &Path) -> Result<Repository, git2::Error> {
+pub(crate) fn open(git_dir: &Path) -> Result<Repository, git2::Error> {
     let flags = RepositoryOpenFlags::NO_SEARCH | RepositoryOpenFlags::NO_DOTGIT;
     Repository::open_ext(git_dir, flags, std::iter::empty::<&Path>())
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::RepoWriter;
 use crate::admin;
+use crate::backend::Backend;
 use crate::bytes::{path_bytes, path_from_bytes, without_newline};
 use crate::command::GitCommand;
 use crate::error::{GitError, Result};
@@ -30,7 +31,31 @@ impl Repo {
     /// # Errors
     /// `Timeout`, `Failed`.
     pub fn fill_worktree(&self, at: &WorktreeLocation, timeout: Duration) -> Result<()> {
-        self.reset(at, None, timeout)
+        let Some(side) = self.share_files(at) else { return self.reset(at, None, None, timeout) };
+        let filled = self.reset(at, None, Some(&side), timeout);
+        let index = at.git_dir.join("index");
+        let placed =
+            filled.and_then(|()| std::fs::rename(&side, &index).map_err(|error| GitError::io(&index, error)));
+        if placed.is_err() {
+            drop(std::fs::remove_file(&side));
+        }
+        placed
+    }
+
+    /// Files that share their blocks with those of the main worktree, and an index of them beside the place of the real
+    /// one. `None` where that cannot be.
+    #[cfg(target_os = "linux")]
+    fn share_files(&self, at: &WorktreeLocation) -> Option<PathBuf> {
+        if self.backend() != Backend::Libgit2 || self.is_bare() {
+            return None;
+        }
+        let main = self.main_worktree().ok()?;
+        super::sharing::share(self.common_dir(), at, &main)
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn share_files(&self, _at: &WorktreeLocation) -> Option<PathBuf> {
+        None
     }
 
     /// Writes the files that the index has into a worktree whose folder was lost, over what is there. No hooks.
@@ -49,12 +74,21 @@ impl Repo {
     /// # Errors
     /// As [`Repo::fill_worktree`].
     pub fn advance_worktree(&self, at: &WorktreeLocation, to: &Oid, timeout: Duration) -> Result<()> {
-        self.reset(at, Some(to), timeout)
+        self.reset(at, Some(to), None, timeout)
     }
 
-    fn reset(&self, at: &WorktreeLocation, to: Option<&Oid>, timeout: Duration) -> Result<()> {
+    fn reset(
+        &self,
+        at: &WorktreeLocation,
+        to: Option<&Oid>,
+        index: Option<&Path>,
+        timeout: Duration,
+    ) -> Result<()> {
         let mut command = self.place().change_in(at);
         command.timeout(timeout).without_hooks();
+        if let Some(index) = index {
+            command.env("GIT_INDEX_FILE", index);
+        }
         // As many writers as there are processors: latency of the disk, not its bandwidth, is what takes time.
         command.config("checkout.workers=0");
         // Large files come on demand.

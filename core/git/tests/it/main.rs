@@ -8,6 +8,7 @@ mod parsers;
 mod private;
 mod processes;
 mod reads;
+mod sharing;
 mod support;
 mod trials;
 
