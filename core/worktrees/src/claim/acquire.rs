@@ -16,7 +16,7 @@ use crate::service::Worktrees;
 use crate::settings::Caller;
 
 const LONGEST_WAIT: u32 = 86_400;
-/// Who comes while others wait for a free worktree waits for their turn so long, and then learns the new owner.
+/// Who comes while others wait for a free worktree, and would not wait, learns the new owner within this time.
 const BEHIND_OTHERS: Duration = Duration::from_secs(5);
 /// Lost races after which a request gives up. Each of them means that somebody else won.
 const TRIES: usize = 64;
@@ -31,6 +31,14 @@ enum Standing {
     /// The owner is proven dead.
     Dead(Claim),
     Held(Claim),
+}
+
+/// Whether a claimant stays in line while somebody else has the worktree.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Patience {
+    UntilMine,
+    /// Only until it is known who of those in line got it.
+    UntilTaken,
 }
 
 /// How one try ended.
@@ -60,7 +68,8 @@ impl Worktrees {
         claimant.force = params.force;
         let (repo, row) = self.find(&params.at, params.worktree.as_deref(), caller).await?;
         let acquired = if wait > 0 && !params.force {
-            self.claim_in_turn(&repo, row, claimant, Duration::from_secs(wait.into())).await
+            self.claim_in_turn(&repo, row, claimant, Patience::UntilMine, Duration::from_secs(wait.into()))
+                .await
         } else {
             self.claim_row(&repo, row, claimant).await
         };
@@ -82,7 +91,7 @@ impl Worktrees {
         let taken = matches!(self.standing(&row, &claimant), Standing::Held(_) | Standing::Mine(_));
         if !claimant.force && !taken && self.inner.queues.is_waited_for(&row.id) {
             // It is about to be somebody's who came earlier.
-            return self.claim_in_turn(repo, row, claimant, BEHIND_OTHERS).await;
+            return self.claim_in_turn(repo, row, claimant, Patience::UntilTaken, BEHIND_OTHERS).await;
         }
         match self.try_claim(repo, row, &claimant).await? {
             Try::Done(acquired) => Ok(*acquired),
@@ -95,6 +104,7 @@ impl Worktrees {
         repo: &RepoRow,
         mut row: WorktreeRow,
         claimant: Claimant,
+        patience: Patience,
         wait: Duration,
     ) -> Result<ClaimAcquired> {
         let deadline = Instant::now() + wait;
@@ -102,8 +112,11 @@ impl Worktrees {
         loop {
             place.mark();
             row = self.row(&row.id).await?;
-            let mine = matches!(self.standing(&row, &claimant), Standing::Mine(_));
-            if place.is_first() || mine {
+            let standing = self.standing(&row, &claimant);
+            if let (Standing::Held(claim), Patience::UntilTaken) = (&standing, patience) {
+                return Err(self.held(&row, claim).into());
+            }
+            if place.is_first() || matches!(standing, Standing::Mine(_)) {
                 match self.try_claim(repo, row.clone(), &claimant).await? {
                     Try::Done(acquired) => return Ok(*acquired),
                     Try::Held(held) => row = held.0,
