@@ -95,6 +95,7 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, StartError> {
     let Some(lock) = take_lock(&home).await? else {
         return Err(StartError::Serving { pid: holder(&home) });
     };
+    home::sweep(&home, &lock);
     let _ = std::fs::remove_file(home.start_failure());
     match serve(options).await {
         Ok(()) => {

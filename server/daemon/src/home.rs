@@ -2,7 +2,8 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use podium_config::Home;
@@ -23,6 +24,18 @@ pub(crate) fn prepare(home: &Home) -> Result<(), HomeError> {
         private_folder(&path)?;
     }
     Ok(())
+}
+
+/// Removes the capability sockets of a daemon that was killed: nobody listens there any more. Only the holder of the
+/// lock may call it.
+pub(crate) fn sweep(home: &Home, _lock: &HomeLock) {
+    let Ok(entries) = std::fs::read_dir(home.capability_sockets()) else { return };
+    for entry in entries.flatten() {
+        let is_socket = entry.file_type().is_ok_and(|kind| kind.is_socket());
+        if is_socket && let Err(error) = std::fs::remove_file(entry.path()) {
+            tracing::warn!(path = %entry.path().display(), %error, "a stale socket stays");
+        }
+    }
 }
 
 fn private_folder(path: &Path) -> Result<(), HomeError> {

@@ -43,6 +43,19 @@ fn a_stale_socket_is_taken_over() {
 }
 
 #[test]
+fn sockets_that_a_killed_daemon_left_to_its_agents_go_with_the_next_start() {
+    let environment = TestEnvironment::new();
+    let first = environment.start_daemon();
+    let folder = environment.home().capability_sockets();
+    drop(UnixListener::bind(folder.join("left.sock")).unwrap());
+    fs::write(folder.join("notes.txt"), "no socket").unwrap();
+    process::kill(first);
+    environment.start_daemon();
+    let left: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["notes.txt"]);
+}
+
+#[test]
 fn a_second_daemon_says_that_one_runs_and_leaves_it_alone() {
     let environment = TestEnvironment::new();
     let first = environment.start_daemon();
