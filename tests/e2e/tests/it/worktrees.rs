@@ -188,7 +188,8 @@ fn uninstall_takes_back_all_it_did_and_leaves_the_work() {
     environment.imi(["claim", "feat-x", "--agent-id", "a"]).within(&repo).ok();
     let refused = environment.podium(["uninstall", "--yes"]).within("/").run();
     assert_eq!(refused.code, Some(3), "worktrees are claimed: {refused:#?}");
-    environment.podium(["uninstall", "--yes", "--force"]).within("/").ok();
+    let done = environment.podium(["uninstall", "--yes", "--force"]).within("/").data();
+    assert!(done["freedBytes"].as_u64().unwrap() > 10_000, "a database at least: {done:#}");
     assert!(!environment.home().root().exists());
     assert!(environment.daemons().is_empty());
     assert_eq!(fs::read_to_string(path.join("work.txt")).unwrap(), "mine");

@@ -6,7 +6,7 @@ use std::path::Path;
 use podium_cli::context::{Context, selector_of};
 use podium_cli::output::{Ending, Failure, usage};
 use podium_cli::progress::waiting;
-use podium_cli::style::{printable, shell_word};
+use podium_cli::style::{printable, shell_word, size};
 use podium_client::Client;
 use podium_config::Home;
 use podium_protocol::{
@@ -23,6 +23,8 @@ struct Uninstalled {
     repos: Vec<RepoForgotten>,
     /// Folder that was deleted.
     home: String,
+    /// What it held, in bytes.
+    freed_bytes: u64,
     /// Weights stay: other homes may use them, and fetching them again is slow.
     models_left: String,
 }
@@ -48,10 +50,11 @@ pub(crate) async fn run(context: &Context, args: UninstallArgs) -> Ending {
             .collect();
         let models = shell_word(&done.models_left);
         format!(
-            "{}{} {} is deleted\n{} model weights are left in {models}\n",
+            "{}{} {} is deleted, {} freed\n{} model weights are left in {models}\n",
             undone.concat(),
             paint.green("✓"),
             printable(&done.home),
+            size(done.freed_bytes),
             paint.cyan("hint:"),
         )
     })?;
@@ -63,8 +66,8 @@ fn plan(home: &Home, repos: &[RepoRef]) -> String {
     for repo in repos {
         text += &format!("  take Podium's locks, excludes and folders out of {}\n", printable(&repo.root));
     }
-    text +=
-        &format!("  stop the daemon\n  delete {}, with all sessions and artifacts\n", home.root().display());
+    let (root, held) = (home.root().display(), size(size_of(home)));
+    text += &format!("  stop the daemon\n  delete {root} ({held}), with all sessions and artifacts\n");
     text + "worktrees and branches stay"
 }
 
@@ -101,10 +104,12 @@ async fn take_back(
         }
     }
     stop_and_wait(client).await?;
+    let freed_bytes = size_of(home);
     delete(home)?;
     Ok(Uninstalled {
         repos: forgotten,
         home: home.root().display().to_string(),
+        freed_bytes,
         models_left: home.models().display().to_string(),
     })
 }
@@ -125,6 +130,11 @@ fn check_deletable(home: &Home) -> Result<(), Failure> {
             .into());
     }
     Ok(())
+}
+
+/// Bytes that the home holds; links are not followed.
+fn size_of(home: &Home) -> u64 {
+    fs_extra::dir::get_size(home.root()).unwrap_or_default()
 }
 
 fn delete(home: &Home) -> Result<(), Failure> {
