@@ -26,6 +26,7 @@ mod session;
 mod sync;
 mod system;
 mod upkeep;
+mod words;
 mod worktree;
 
 pub use artifact::*;
@@ -48,6 +49,7 @@ pub use session::*;
 pub use sync::*;
 pub use system::*;
 pub use upkeep::*;
+pub use words::count;
 pub use worktree::*;
 
 /// The protocol's version. Raised when a change is not understood by the other side.

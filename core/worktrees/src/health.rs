@@ -1,6 +1,6 @@
 //! How the parts are, for `podium doctor`.
 
-use podium_protocol::PartState;
+use podium_protocol::{PartState, count as counted};
 
 use crate::error::{Result, blocking};
 use crate::rows::{RepoRow, WorktreeRow};
@@ -59,13 +59,12 @@ impl Worktrees {
             return (part, PartState::Degraded, "the disk was not looked at".to_owned(), String::new());
         };
         if lost_repos + lost_trees > 0 {
-            let text = format!(
-                "{lost_repos} repositories and {lost_trees} of {count} worktrees are missing on disk"
-            );
+            let text =
+                format!("on disk are missing: repositories {lost_repos}, worktrees {lost_trees} of {count}");
             let hint = "mount what is missing; `imi remove NAME` drops a worktree for good".to_owned();
             return (part, PartState::Degraded, text, hint);
         }
         let under_way = if open > 0 { format!(", {open} on their way") } else { String::new() };
-        (part, PartState::Ok, format!("{count} worktrees{under_way}"), String::new())
+        (part, PartState::Ok, format!("{}{under_way}", counted(count as u64, "worktree")), String::new())
     }
 }

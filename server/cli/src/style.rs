@@ -1,5 +1,7 @@
 //! Colours, and text made safe for a terminal.
 
+pub use podium_protocol::count;
+
 /// Paints text, or leaves it plain where nobody would see colours.
 #[derive(Debug, Clone, Copy)]
 pub struct Painter {
@@ -106,12 +108,6 @@ pub fn size(bytes: u64) -> String {
         value /= 1000.0;
     }
     format!("{value:.1} TB")
-}
-
-/// The word with an `s` unless there is one.
-#[must_use]
-pub fn count(n: u64, word: &str) -> String {
-    if n == 1 { format!("1 {word}") } else { format!("{n} {word}s") }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use async_trait::async_trait;
+use podium_protocol::count;
 use regex::bytes::{Regex, RegexBuilder};
 use rustix::fs::FileType;
 use schemars::JsonSchema;
@@ -180,7 +181,7 @@ impl Grep {
         if self.matches > self.limit {
             let _ = writeln!(text, "[only the first {}; narrow it by `path` or `glob`]", self.limit);
         } else if self.files > 1 {
-            let _ = writeln!(text, "[{} lines in {} files]", self.matches, self.files);
+            let _ = writeln!(text, "[{} in {} files]", count(self.matches as u64, "line"), self.files);
         }
         if ended == Ended::Bounded {
             text.push_str("[not all was looked at: it took too long; narrow it by `path` or `glob`]\n");

@@ -1,7 +1,7 @@
 //! What a merge needs to know, by a fresh look.
 
 use podium_git::{MergedTree, Oid, Repo, RepoWriter, Untracked, WorktreeLocation};
-use podium_protocol::{MergeMode, WireError, WorktreeMergeParams};
+use podium_protocol::{MergeMode, WireError, WorktreeMergeParams, count};
 
 use crate::error::Result;
 use crate::rows::WorktreeRow;
@@ -126,7 +126,7 @@ fn summary(repo: &Repo, old: &Oid, head: &Oid, branch: &str) -> Result<String> {
         [only] => (*only).to_owned(),
         all => {
             let listed: String = all.iter().take(LISTED).map(|subject| format!("* {subject}\n")).collect();
-            format!("{branch}: {} commits\n\n{listed}", all.len())
+            format!("{branch}: {}\n\n{listed}", count(all.len() as u64, "commit"))
         }
     })
 }

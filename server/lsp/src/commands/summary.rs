@@ -4,7 +4,7 @@ use podium_protocol::{
     ClaimAcquired, ClaimReleased, ClaimStanding, ClaimVerified, DaemonStatus, DoctorReport, InboxAnswered,
     InboxList, ModelChanged, ModelList, PartState, ProviderList, ReviewPushed, SessionCancelled, SessionList,
     WorktreeConflicts, WorktreeCreated, WorktreeList, WorktreeMerged, WorktreeRemoved, WorktreeReviewed,
-    WorktreeStatus, WorktreeUndone,
+    WorktreeStatus, WorktreeUndone, count,
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -22,8 +22,9 @@ pub(crate) fn of(method: &str, answer: &Value) -> Option<String> {
             let title = r.review.title.map(|title| format!(" ({title})")).unwrap_or_default();
             format!("{}{title} is at {}", r.worktree.name, r.worktree.path)
         }),
-        "review/push" => read(answer)
-            .map(|p: ReviewPushed| format!("{} commits pushed to {} of {}", p.commits, p.branch, p.to)),
+        "review/push" => read(answer).map(|p: ReviewPushed| {
+            format!("{} pushed to {} of {}", count(u64::from(p.commits), "commit"), p.branch, p.to)
+        }),
         "worktree/remove" => read(answer).map(|r: WorktreeRemoved| {
             format!("{} is removed; `podium.worktree.undo` brings it back", r.name)
         }),
@@ -131,8 +132,11 @@ fn inbox(answer: InboxList) -> String {
 
 fn daemon(answer: DaemonStatus) -> String {
     format!(
-        "The daemon {} (process {}) runs {} sessions in {} worktrees",
-        answer.version, answer.pid, answer.sessions_running, answer.worktrees
+        "The daemon {} (process {}) runs {} in {}",
+        answer.version,
+        answer.pid,
+        count(u64::from(answer.sessions_running), "session"),
+        count(u64::from(answer.worktrees), "worktree")
     )
 }
 
