@@ -35,7 +35,7 @@ enum Step {
     Codegen,
     /// Clippy, warnings are errors
     Clippy,
-    /// The binaries that end-to-end tests start
+    /// The tests, and the binaries that they start
     Build,
     /// Unit, integration, end-to-end and editor tests
     Nextest,
@@ -94,12 +94,21 @@ fn run_step(workspace: &Workspace, step: Step) -> Result<()> {
         Step::Clippy => {
             cargo_step(workspace, &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"], 40)
         }
-        // All of them and not one package's: a package alone would get its dependencies with other features than the
-        // tests do, and everything would be compiled twice.
-        Step::Build => cargo_step(workspace, &["build", "--workspace", "--bins"], 40),
-        Step::Nextest => cargo_step(workspace, &["nextest", "run", "--workspace", "--profile", "ci"], 60),
+        // With the tests, and not the binaries or one package alone: those would get their dependencies with other
+        // features than the tests do, and the large ones would be compiled twice.
+        Step::Build => cargo_step(workspace, &["build", "--workspace", "--bins", "--tests"], 40),
+        Step::Nextest => {
+            let threads = test_threads().to_string();
+            let profile = ["nextest", "run", "--workspace", "--profile", "ci", "--test-threads", &threads];
+            cargo_step(workspace, &profile, 60)
+        }
         Step::Doc => cargo_step(workspace, &["test", "--doc", "--workspace"], 30),
     }
+}
+
+/// Half as many again as there are cores: a third of the tests' time is waiting for programs, disks and clocks.
+fn test_threads() -> usize {
+    std::thread::available_parallelism().map_or(2, |cores| cores.get() + cores.get() / 2)
 }
 
 fn cargo_step(workspace: &Workspace, arguments: &[&str], minutes: u64) -> Result<()> {

@@ -14,6 +14,12 @@ const MID_STREAM: f64 = 0.8;
 /// Pieces of text behind a kill that prove it: no client is further behind the daemon than a few.
 const BEHIND: usize = 5;
 
+/// Longest answer, in tokens. A restart reads all of them again, one by one: a longer one makes each kill dearer and no
+/// other.
+const ANSWER: u32 = 120;
+/// Most pieces of text between two kills.
+const BETWEEN: usize = 16;
+
 const STORIES: [&str; 3] = [
     "Write a long story about a lighthouse and the sea.",
     "Explain in detail how bread is made, from the grain to the table.",
@@ -44,7 +50,7 @@ fn kills(wanted: usize, story: usize) {
     let (mut done, mut in_the_middle) = (0, 0);
     let start = Instant::now();
     for turn in 0.. {
-        let asked = Asked { prompt: STORIES[story], seed: 1000 * turn + 7, max_tokens: 240 };
+        let asked = Asked { prompt: STORIES[story], seed: 1000 * turn + 7, max_tokens: ANSWER };
         let expected = asked.undisturbed(&environment, &repo);
         let found = one_session(&environment, &repo, &asked, wanted - done, &mut random);
         assert_eq!(found.text, expected, "random seed {seed}, turn {turn}: as if nothing had happened");
@@ -82,7 +88,7 @@ fn one_session(
     let mut shown = Transcript::default();
     let mut killed_behind = Vec::new();
     while killed_behind.len() < limit {
-        read_texts(&mut lines, &mut shown, random.random_range(1..30));
+        read_texts(&mut lines, &mut shown, random.random_range(1..BETWEEN));
         if shown.is_final() {
             break;
         }
