@@ -1,37 +1,28 @@
 //! The service: start, resume, cancel, list, show, attach.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use podium_artifacts::Artifacts;
 use podium_config::Live;
-use podium_protocol::{
-    ProviderInfo, SessionContext, SessionInfo, SessionItem, SessionListParams, SessionShown, SessionStarted,
-    SessionStatus,
-};
-use podium_secrets::Redactor;
+use podium_protocol::{SessionContext, SessionInfo, SessionStarted, SessionStatus};
 use podium_store::{Durability, NewEvent, Store};
 use serde_json::json;
 
 use crate::SessionError;
-use crate::agent::{Toolbox, Toolkit, Workbench};
-use crate::history::History;
+use crate::agent::Toolkit;
 use crate::hub::{Attachment, Hub, Running};
 use crate::next::Next;
 use crate::opening::{check_id, new_row, prompt_item, started, started_event};
+use crate::prepare::{check_model, known_secrets};
 use crate::prompt;
-use crate::provider::{Provider, StopCause, Turn};
+use crate::provider::{Provider, StopCause};
 use crate::rows::{self, SessionRow};
-use crate::turn::{Mark, TurnJob, drive};
+use crate::turn::{Mark, drive};
 
 /// Variables that came with a request. In memory only.
 pub type Env = BTreeMap<String, String>;
-
-/// Items that one answer shows.
-const SHOWN_ITEMS: usize = 20_000;
-/// Text that one answer shows, in bytes.
-const SHOWN_BYTES: usize = 8 * 1024 * 1024;
 
 /// The worktree a session works in.
 #[derive(Debug, Clone)]
@@ -78,7 +69,7 @@ pub(crate) struct Inner {
     pub(crate) hub: Hub,
     /// Sessions about to be started: their claims are made before they are.
     announced: Mutex<HashSet<String>>,
-    settings: Settings,
+    pub(crate) settings: Settings,
 }
 
 /// A session that is about to be started. What it claims holds as long as this lives.
@@ -107,7 +98,7 @@ impl Inner {
 /// The session service. Cheap to clone.
 #[derive(Clone)]
 pub struct Sessions {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 impl Sessions {
@@ -324,68 +315,6 @@ impl Sessions {
         Ok(())
     }
 
-    async fn prepare(
-        &self,
-        row: &SessionRow,
-        provider: Arc<dyn Provider>,
-        running: Running,
-        env: Env,
-        resumed: bool,
-    ) -> Result<TurnJob, SessionError> {
-        let id = row.info.id.clone();
-        let read = move |conn: &podium_store::rusqlite::Connection| -> Result<_, SessionError> {
-            Ok(rows::items(conn, &id, 0, usize::MAX, usize::MAX)?.0)
-        };
-        let history = History::of(self.inner.store.read(read).await?);
-        let request: serde_json::Value = serde_json::from_str(&row.request).unwrap_or_default();
-        let worktree = row.info.worktree_path.as_ref().map(PathBuf::from);
-        let redactor = Arc::new(known_secrets(&env, worktree.clone()).await);
-        let tools = self.tools(row, provider.as_ref(), &env, &redactor).await?;
-        let turn = Turn {
-            session: row.info.id.clone(),
-            model: row.info.model.clone(),
-            system: tools.as_ref().map(|tools| tools.system()).unwrap_or_default(),
-            tools: tools.as_ref().map(|tools| tools.specs()).unwrap_or_default(),
-            resumed,
-            state: row.state.clone(),
-            tokens: history.tokens.clone(),
-            messages: history.messages(),
-            seed: request["seed"].as_u64().unwrap_or(0),
-            max_tokens: request["maxTokens"].as_u64().and_then(|n| u32::try_from(n).ok()),
-            temperature: request["temperature"].as_f64(),
-            worktree,
-            env,
-            link: running.link(),
-        };
-        let (sessions, row) = (Arc::clone(&self.inner), row.clone());
-        Ok(TurnJob { sessions, row, turn, provider, running, history, redactor, tools })
-    }
-
-    /// The tools of a bare model that works in a worktree.
-    async fn tools(
-        &self,
-        row: &SessionRow,
-        provider: &dyn Provider,
-        env: &Env,
-        redactor: &Arc<Redactor>,
-    ) -> Result<Option<Arc<dyn Toolbox>>, SessionError> {
-        let (Some(toolkit), Some(root), true) =
-            (&self.inner.settings.toolkit, &row.info.worktree_path, provider.takes_tools())
-        else {
-            return Ok(None);
-        };
-        let bench = Workbench {
-            session: row.info.id.clone(),
-            agent_id: row.info.agent_id.clone(),
-            worktree: row.worktree_id.clone().unwrap_or_default(),
-            root: PathBuf::from(root),
-            repo: row.repo.clone(),
-            env: env.clone(),
-            redactor: Arc::clone(redactor),
-        };
-        toolkit.open(bench).await.map(Some)
-    }
-
     /// Ends a running turn, or takes an interrupted session out of the way.
     ///
     /// # Errors
@@ -420,71 +349,6 @@ impl Sessions {
             provider.abandon(&row.info.id).await;
         }
         Ok((row.info.id, SessionStatus::Cancelled))
-    }
-
-    /// Sessions, newest first.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn list(&self, params: SessionListParams) -> Result<Vec<SessionInfo>, SessionError> {
-        Ok(self.list_in(params, None).await?.into_iter().map(|(session, _)| session).collect())
-    }
-
-    /// The same with the ids of the repositories they were started in; of these `repos` only, if there is a choice.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn list_in(
-        &self,
-        params: SessionListParams,
-        repos: Option<Vec<String>>,
-    ) -> Result<Vec<(SessionInfo, Option<String>)>, SessionError> {
-        self.inner.store.read(move |conn| Ok(rows::list(conn, &params, repos.as_deref())?)).await
-    }
-
-    /// Ids of sessions and of the repositories they were started in; as [`Sessions::list_in`] chooses.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn started_in(
-        &self,
-        repos: Option<Vec<String>>,
-    ) -> Result<HashMap<String, String>, SessionError> {
-        let read = move |conn: &podium_store::rusqlite::Connection| -> Result<_, SessionError> {
-            Ok(rows::started_in(conn, repos.as_deref())?.into_iter().collect())
-        };
-        self.inner.store.read(read).await
-    }
-
-    /// A session (the newest where no id is given) with its items above `from`.
-    ///
-    /// # Errors
-    /// `NotFound`.
-    pub async fn show(&self, id: Option<&str>, from: u64) -> Result<SessionShown, SessionError> {
-        let id = id.map(str::to_owned);
-        let read = move |conn: &podium_store::rusqlite::Connection| -> Result<_, SessionError> {
-            let row = match id {
-                Some(id) => rows::resolve(conn, &id)?,
-                None => rows::newest(conn)?.ok_or_else(|| SessionError::NotFound("newest".to_owned()))?,
-            };
-            let (items, more) = rows::items(conn, &row.info.id, from, SHOWN_ITEMS, SHOWN_BYTES)?;
-            let items = items.into_iter().map(|i| i.item).collect();
-            Ok(SessionShown { session: row.info, items, more })
-        };
-        self.inner.store.read(read).await
-    }
-
-    /// Stored items above `from`, one page; whether there are more.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn items(&self, id: &str, from: u64) -> Result<(Vec<SessionItem>, bool), SessionError> {
-        let id = id.to_owned();
-        let read = move |conn: &podium_store::rusqlite::Connection| -> Result<_, SessionError> {
-            let (items, more) = rows::items(conn, &id, from, 500, 512 * 1024)?;
-            Ok((items.into_iter().map(|i| i.item).collect(), more))
-        };
-        self.inner.store.read(read).await
     }
 
     /// Follows a session. Attach first, then read the store: what comes in between is in both, told apart by `seq`.
@@ -563,45 +427,6 @@ impl Sessions {
         self.inner.hub.stop(|id| ids.iter().any(|i| i == id), cause).await;
     }
 
-    /// Every provider with its state.
-    pub async fn providers(&self, env: &Env) -> Vec<ProviderInfo> {
-        let mut infos = Vec::new();
-        for provider in &self.inner.settings.providers {
-            infos.push(provider.info(env).await);
-        }
-        infos
-    }
-
-    fn named(&self, name: &str) -> Result<Arc<dyn Provider>, SessionError> {
-        let providers = &self.inner.settings.providers;
-        let found = providers.iter().find(|p| p.name() == name || p.aliases().contains(&name));
-        found.cloned().ok_or_else(|| SessionError::UnknownProvider {
-            name: name.to_owned(),
-            known: providers.iter().map(|p| p.name().to_owned()).collect(),
-        })
-    }
-
-    /// The provider asked for, else the configured one, else the first that can be used.
-    async fn choose(&self, wanted: Option<&str>, env: &Env) -> Result<Arc<dyn Provider>, SessionError> {
-        let config = self.inner.settings.config.get();
-        let configured = Some(config.text("sessions.provider")).filter(|name| !name.is_empty());
-        let (mut reasons, mut hints) = (Vec::new(), Vec::new());
-        let candidates = match wanted.or(configured) {
-            Some(name) => vec![self.named(name)?],
-            None => self.inner.settings.providers.clone(),
-        };
-        for provider in candidates {
-            let info = provider.info(env).await;
-            if info.usable {
-                return Ok(provider);
-            }
-            reasons.push(format!("{}: {}", info.name, info.why));
-            hints.push(format!("{}: {}", info.name, info.why));
-        }
-        hints.push("`jelmore providers` shows all providers and how to set them up".to_owned());
-        Err(SessionError::NoProvider { reasons, hints })
-    }
-
     async fn find(&self, id: &str) -> Result<Option<SessionRow>, SessionError> {
         let id = id.to_owned();
         self.inner.store.read(move |conn| Ok(rows::find(conn, &id)?)).await
@@ -611,21 +436,4 @@ impl Sessions {
         let id = id.to_owned();
         self.inner.store.read(move |conn| rows::resolve(conn, &id)).await
     }
-}
-
-/// A name that the provider knows to be wrong is refused before anything is stored.
-fn check_model(provider: &dyn Provider, wanted: Option<&str>) -> Result<(), SessionError> {
-    let (Some(name), Some(known)) = (wanted, provider.known_models()) else { return Ok(()) };
-    if known.iter().any(|k| k.eq_ignore_ascii_case(name)) {
-        return Ok(());
-    }
-    let known = known.into_iter().map(str::to_owned).collect();
-    Err(SessionError::UnknownModel { provider: provider.name(), name: name.to_owned(), known })
-}
-
-/// What this session must not show or store: reads files of the worktree.
-async fn known_secrets(env: &Env, worktree: Option<PathBuf>) -> Redactor {
-    let env = env.clone();
-    let build = move || Redactor::for_session(&env, worktree.as_deref());
-    tokio::task::spawn_blocking(build).await.unwrap_or_default()
 }
