@@ -416,6 +416,14 @@ pub static KEYS: &[Key] = &[
         false,
         "where the Messages API is; empty: Anthropic's own (ANTHROPIC_BASE_URL goes before)",
     ),
+    number(
+        "anthropic.context_tokens",
+        0,
+        10_000_000,
+        || json!(0),
+        false,
+        "tokens that the model takes, question and answer together; 0: what is known of it",
+    ),
     number("anthropic.max_tokens", 1, 200_000, || json!(16_000), false, "longest answer, in tokens"),
     number(
         "anthropic.thinking_tokens",
@@ -432,6 +440,14 @@ pub static KEYS: &[Key] = &[
         false,
         "where a server with OpenAI's interface is, such as http://localhost:11434/v1; empty: OpenAI's own \
          (OPENAI_BASE_URL goes before)",
+    ),
+    number(
+        "openai.context_tokens",
+        0,
+        10_000_000,
+        || json!(0),
+        false,
+        "tokens that the model takes, question and answer together; 0: what is known of it, else until it refuses",
     ),
     number("openai.max_tokens", 1, 200_000, || json!(16_000), false, "longest answer, in tokens"),
     number(

@@ -4,6 +4,7 @@
 use podium_protocol::{ItemKind, SessionItem};
 use serde_json::{Value, json};
 
+use crate::compaction::Compaction;
 use crate::provider::{Message, Part, Speaker, ToolCall, ToolResult};
 use crate::rows::StoredItem;
 
@@ -61,6 +62,11 @@ impl History {
                 self.open_calls.retain(|call| call.id != result.id);
                 self.parts(Speaker::User).push(Part::ToolResult(result));
             }
+            ItemKind::Usage => {
+                if let Some(compaction) = Compaction::of(item) {
+                    compaction.apply(&mut self.messages, &item.text);
+                }
+            }
             _ => {}
         }
     }
@@ -87,6 +93,11 @@ impl History {
     }
 
     fn think(&mut self, item: &SessionItem) {
+        if let Some(sealed) = item.data.as_ref().and_then(|data| data["sealed"].as_str()) {
+            self.thought.clear();
+            self.parts(Speaker::Assistant).push(Part::SealedThinking(sealed.to_owned()));
+            return;
+        }
         self.thought.push_str(&item.text);
         if let Some(signature) = item.data.as_ref().and_then(|data| data["signature"].as_str()) {
             let (text, signature) = (std::mem::take(&mut self.thought), signature.to_owned());

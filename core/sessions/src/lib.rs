@@ -12,6 +12,7 @@ pub mod anthropic;
 mod child;
 #[cfg(target_os = "linux")]
 pub mod command;
+mod compaction;
 mod error;
 mod history;
 mod http;
@@ -45,5 +46,5 @@ pub use manager::{Announced, Env, Sessions, Settings, Start, WorktreeRef};
 pub use next::{Bounds, Next};
 pub use provider::{
     Chunk, Message, Part, Provider, ProviderError, Speaker, StopCause, ToolCall, ToolResult, ToolSpec, Turn,
-    TurnOutcome,
+    TurnOutcome, Window,
 };

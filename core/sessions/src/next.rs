@@ -26,14 +26,20 @@ impl Bounds {
 
     /// The same over what the row has.
     pub(crate) fn over(&self, stored: &str) -> String {
-        let old: Value = serde_json::from_str(stored).unwrap_or_default();
-        let old_tokens = old["maxTokens"].as_u64().and_then(|n| u32::try_from(n).ok());
-        let merged = Self {
-            seed: self.seed.or(old["seed"].as_u64()),
-            max_tokens: self.max_tokens.or(old_tokens),
-            temperature: self.temperature.or(old["temperature"].as_f64()),
+        let mut request: Value = serde_json::from_str(stored).unwrap_or_default();
+        if !request.is_object() {
+            request = json!({});
+        }
+        // Whatever else a later or an earlier version keeps there stays.
+        let mut set = |name: &str, value: Value| {
+            if !value.is_null() || request.get(name).is_none() {
+                request[name] = value;
+            }
         };
-        merged.stored()
+        set("seed", json!(self.seed));
+        set("maxTokens", json!(self.max_tokens));
+        set("temperature", json!(self.temperature));
+        request.to_string()
     }
 }
 
@@ -79,5 +85,15 @@ mod tests {
         let merged = Bounds { seed: Some(7), max_tokens: Some(5), temperature: Some(0.5) };
         assert_eq!(second.over(&first.stored()), merged.stored());
         assert_eq!(Bounds::default().over(&first.stored()), first.stored());
+    }
+
+    #[test]
+    fn what_the_row_keeps_beside_the_bounds_stays() {
+        let stored = r#"{"seed":7,"maxTokens":20,"forkedFrom":{"id":"s","seq":4}}"#;
+        let request: Value =
+            serde_json::from_str(&Bounds { max_tokens: Some(5), ..Bounds::default() }.over(stored)).unwrap();
+        let expected =
+            json!({ "seed": 7, "maxTokens": 5, "temperature": null, "forkedFrom": { "id": "s", "seq": 4 } });
+        assert_eq!(request, expected);
     }
 }

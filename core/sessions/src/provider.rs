@@ -65,6 +65,8 @@ pub enum Part {
         text: String,
         signature: String,
     },
+    /// A thought that the provider gave encrypted; it wants it back as it came.
+    SealedThinking(String),
     ToolCall(ToolCall),
     ToolResult(ToolResult),
 }
@@ -131,9 +133,16 @@ pub enum Chunk {
     ThoughtEnd {
         signature: Option<String>,
     },
+    /// A thought that only the provider can read, complete.
+    SealedThought(String),
     ToolCall(ToolCall),
     /// Of an agent that runs its tools itself.
     ToolResult(ToolResult),
+    /// From here on the model is told less: what, and what stands for it.
+    Compaction {
+        summary: String,
+        data: Value,
+    },
     /// A question that was decided: what was asked, and by whom it was answered how.
     Permission {
         text: String,
@@ -180,8 +189,28 @@ pub enum ProviderError {
     /// A person has to give something first; the session is parked.
     #[error("{reason}")]
     Parked { reason: String },
+    /// The conversation is longer than the model takes; a shorter one may be answered.
+    #[error("{reason}")]
+    TooLong { reason: String },
     #[error("{reason}")]
     Failed { reason: String },
+}
+
+/// How much a model takes, in tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// Question and answer together.
+    pub tokens: u64,
+    /// Kept free for the answer.
+    pub answer: u64,
+}
+
+impl Window {
+    /// What a question may take.
+    #[must_use]
+    pub fn question(&self) -> u64 {
+        self.tokens - self.answer.min(self.tokens / 2)
+    }
 }
 
 /// One kind of AI.
@@ -209,6 +238,12 @@ pub trait Provider: Send + Sync {
 
     /// Names of all its models, where it knows before it asks whether one exists.
     fn known_models(&self) -> Option<Vec<&'static str>> {
+        None
+    }
+
+    /// How much the model of this turn takes, where that is known. Without it a conversation is shortened only after it
+    /// was refused as too long. Of no meaning for agents that keep their own conversation.
+    fn window(&self, _turn: &Turn) -> Option<Window> {
         None
     }
 

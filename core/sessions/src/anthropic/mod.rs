@@ -19,7 +19,7 @@ use self::stream::Said;
 use crate::Env;
 use crate::http::{self, Clients, Dialect, Event, Refusal, Request, Step};
 use crate::keys::Keys;
-use crate::provider::{Chunk, Provider, ProviderError, Turn, TurnOutcome};
+use crate::provider::{Chunk, Provider, ProviderError, Turn, TurnOutcome, Window};
 
 const KEY: &str = "ANTHROPIC_API_KEY";
 const BASE: &str = "https://api.anthropic.com";
@@ -61,6 +61,15 @@ impl Provider for Anthropic {
 
     fn takes_tools(&self) -> bool {
         true
+    }
+
+    fn window(&self, turn: &Turn) -> Option<Window> {
+        let tokens = match self.integer("anthropic.context_tokens", 0) {
+            0 => models::WINDOW,
+            set => set,
+        };
+        let bound = || self.integer("anthropic.max_tokens", 16_000);
+        Some(Window { tokens, answer: turn.max_tokens.map_or_else(bound, u64::from) })
     }
 
     async fn info(&self, env: &Env) -> ProviderInfo {

@@ -38,6 +38,9 @@ const FAMILIES: &[Family] = &[
 /// Of a model that is not known: the dearest, so that a budget in money holds.
 const UNKNOWN: Prices = Prices { input: 15.0, output: 75.0 };
 
+/// Tokens that every model of today takes, question and answer together.
+pub(super) const WINDOW: u64 = 200_000;
+
 /// Names to choose from; any other is sent as it is.
 pub(super) fn names() -> Vec<String> {
     let names = ["claude-sonnet-4-5", "claude-opus-4-5", "claude-haiku-4-5"];

@@ -110,6 +110,7 @@ fn part(part: &Part) -> Value {
         Part::Thinking { text, signature } => {
             json!({ "type": "thinking", "thinking": text, "signature": signature })
         }
+        Part::SealedThinking(data) => json!({ "type": "redacted_thinking", "data": data }),
         Part::ToolCall(call) => {
             let input = if call.input.is_object() { call.input.clone() } else { json!({}) };
             json!({ "type": "tool_use", "id": call.id, "name": call.name, "input": input })

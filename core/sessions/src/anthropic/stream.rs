@@ -4,13 +4,14 @@ use podium_protocol::Usage;
 use serde_json::{Value, json};
 
 use super::models::Prices;
-use crate::http::{Event, Step};
+use crate::http::{Event, Step, is_too_long};
 use crate::provider::{Chunk, Message, Part, ProviderError, Speaker, ToolCall, TurnOutcome};
 
 /// A block of the answer that is open.
 enum Block {
     Text,
     Thinking { signature: Option<String> },
+    Sealed { data: String },
     Tool { id: String, name: String, input: String },
     Other,
 }
@@ -120,6 +121,7 @@ impl Said {
         self.block = Some(match block["type"].as_str() {
             Some("text") => Block::Text,
             Some("thinking") => Block::Thinking { signature: None },
+            Some("redacted_thinking") => Block::Sealed { data: text("data") },
             Some("tool_use") => Block::Tool { id: text("id"), name: text("name"), input: String::new() },
             _ => Block::Other,
         });
@@ -172,6 +174,7 @@ impl Said {
     fn close(&mut self) -> Vec<Chunk> {
         match self.block.take() {
             Some(Block::Thinking { signature }) => vec![Chunk::ThoughtEnd { signature }],
+            Some(Block::Sealed { data }) => vec![Chunk::SealedThought(data)],
             Some(Block::Tool { id, name, input }) => {
                 self.calls += 1;
                 let input = match input.trim() {
@@ -220,6 +223,9 @@ impl Said {
     fn error(&self, error: &Value) -> Result<Step, ProviderError> {
         let message = error["message"].as_str().unwrap_or("the server reports an error").to_owned();
         match error["type"].as_str() {
+            Some("invalid_request_error" | "request_too_large") if is_too_long(&message) => {
+                Err(ProviderError::TooLong { reason: format!("anthropic: {message}") })
+            }
             Some("invalid_request_error" | "not_found_error" | "request_too_large") => {
                 Err(ProviderError::Failed { reason: format!("anthropic: {message}") })
             }

@@ -122,6 +122,10 @@ async fn after(
         if dialect.adapts_to(refusal) {
             return Ok(());
         }
+        if refusal.is_too_long() {
+            let reason = format!("{}: {}", dialect.name(), fault.reason());
+            return Err(ProviderError::TooLong { reason });
+        }
         if matches!(refusal.status, 401 | 403) {
             let reason = format!("needs_key: the key was refused: {}", refusal.message());
             return Err(ProviderError::Parked { reason });

@@ -9,4 +9,4 @@ mod retry;
 pub(crate) use answer::{Dialect, Step, answer};
 pub(crate) use client::Clients;
 pub(crate) use events::{Event, Request};
-pub(crate) use retry::Refusal;
+pub(crate) use retry::{Refusal, is_too_long};

@@ -30,6 +30,11 @@ impl Refusal {
         if said.is_empty() { format!("HTTP {}", self.status) } else { said[..cut].to_owned() }
     }
 
+    /// Whether a shorter conversation may be answered. Codes stand beside the words.
+    pub(crate) fn is_too_long(&self) -> bool {
+        matches!(self.status, 400 | 413 | 500) && is_too_long(&self.body)
+    }
+
     /// Whether the same request may succeed later.
     pub(crate) fn is_passing(&self) -> bool {
         matches!(self.status, 408 | 409 | 425 | 429 | 500 | 502 | 503 | 504 | 520..=529)
@@ -40,6 +45,21 @@ impl Refusal {
         let seconds: f64 = self.retry_after.as_deref()?.trim().parse().ok()?;
         (seconds >= 0.0).then(|| Duration::from_secs_f64(seconds.min(LONGEST_ASKED.as_secs_f64())))
     }
+}
+
+/// Whether a server's words say that the conversation is longer than its model takes.
+pub(crate) fn is_too_long(said: &str) -> bool {
+    const WORDS: &[&str] = &[
+        "prompt is too long",
+        "context_length_exceeded",
+        "exceed context limit",
+        "exceeds the available context size",
+        "exceed_context_size",
+        "maximum context length",
+        "context window",
+    ];
+    let said = said.to_lowercase();
+    WORDS.iter().any(|words| said.contains(words))
 }
 
 /// Why a request gave no stream.

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::host::ModelHost;
 use crate::Env;
-use crate::provider::{Chunk, Provider, ProviderError, SYSTEM, Speaker, Turn, TurnOutcome};
+use crate::provider::{Chunk, Provider, ProviderError, SYSTEM, Speaker, Turn, TurnOutcome, Window};
 
 /// The embedded model as a provider.
 pub struct Local {
@@ -44,6 +44,12 @@ impl Provider for Local {
 
     fn replays(&self) -> bool {
         true
+    }
+
+    fn window(&self, turn: &Turn) -> Option<Window> {
+        let entry = catalogue::find(turn.model.as_deref().unwrap_or(default_model())).ok()?;
+        let answer = turn.max_tokens.unwrap_or(self.host.max_tokens());
+        Some(Window { tokens: entry.context_length as u64, answer: u64::from(answer) })
     }
 
     fn known_models(&self) -> Option<Vec<&'static str>> {
@@ -181,7 +187,10 @@ fn failed(error: ModelError) -> ProviderError {
     for hint in error.hints() {
         reason = format!("{reason} ({hint})");
     }
-    ProviderError::Failed { reason }
+    match error {
+        ModelError::ContextOverflow { .. } => ProviderError::TooLong { reason },
+        _ => ProviderError::Failed { reason },
+    }
 }
 
 /// Name of the model that answers when none is asked for.

@@ -18,7 +18,7 @@ use self::stream::Said;
 use crate::Env;
 use crate::http::{self, Clients, Dialect, Event, Request, Step};
 use crate::keys::Keys;
-use crate::provider::{Chunk, Provider, ProviderError, Turn, TurnOutcome};
+use crate::provider::{Chunk, Provider, ProviderError, Turn, TurnOutcome, Window};
 
 const KEY: &str = "OPENAI_API_KEY";
 const BASE: &str = "https://api.openai.com/v1";
@@ -129,6 +129,17 @@ impl Provider for OpenAi {
         true
     }
 
+    fn window(&self, turn: &Turn) -> Option<Window> {
+        let config = self.config.get();
+        let number = |key: &str, otherwise| u64::try_from(config.integer(key)).unwrap_or(otherwise);
+        let tokens = match number("openai.context_tokens", 0) {
+            0 => window_of(turn.model.as_deref().unwrap_or(config.text("openai.model")))?,
+            set => set,
+        };
+        let answer = turn.max_tokens.map_or_else(|| number("openai.max_tokens", 16_000), u64::from);
+        Some(Window { tokens, answer })
+    }
+
     async fn info(&self, env: &Env) -> ProviderInfo {
         let shown =
             |usable, why: String, models| ProviderInfo { name: "openai".to_owned(), usable, why, models };
@@ -168,6 +179,13 @@ impl Provider for OpenAi {
             () = stop.cancelled() => Err(ProviderError::Stopped),
         }
     }
+}
+
+/// Tokens that models of OpenAI's own take. A server of one's own says only by refusing.
+fn window_of(model: &str) -> Option<u64> {
+    const WINDOWS: &[(&str, u64)] =
+        &[("gpt-5", 400_000), ("gpt-4.1", 1_000_000), ("gpt-4o", 128_000), ("o3", 200_000), ("o4", 200_000)];
+    WINDOWS.iter().find(|(name, _)| model.starts_with(name)).map(|(_, tokens)| *tokens)
 }
 
 struct Chat<'a> {

@@ -3,7 +3,7 @@
 use podium_protocol::Usage;
 use serde_json::{Value, json};
 
-use crate::http::{Event, Step};
+use crate::http::{Event, Step, is_too_long};
 use crate::provider::{Chunk, ProviderError, ToolCall, TurnOutcome};
 
 /// A call that is being written, by its index.
@@ -52,6 +52,9 @@ impl Said {
         if !data["error"].is_null() {
             let said = data["error"]["message"].as_str().or_else(|| data["error"].as_str());
             let said = said.unwrap_or("the server reports an error").to_owned();
+            if is_too_long(&said) || data["error"]["code"] == "context_length_exceeded" {
+                return Err(ProviderError::TooLong { reason: format!("openai: {said}") });
+            }
             return Ok((Vec::new(), Some(Step::Cut(said))));
         }
         let mut chunks = Vec::new();

@@ -153,6 +153,8 @@ fn status_of(
         }
         (Err(ProviderError::Stopped), _) => (SessionStatus::Cancelled, None),
         (Err(ProviderError::Parked { reason }), _) => (SessionStatus::Parked, Some(reason.clone())),
-        (Err(ProviderError::Failed { reason }), _) => (SessionStatus::Failed, Some(reason.clone())),
+        (Err(ProviderError::Failed { reason } | ProviderError::TooLong { reason }), _) => {
+            (SessionStatus::Failed, Some(reason.clone()))
+        }
     }
 }

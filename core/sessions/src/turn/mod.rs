@@ -3,6 +3,7 @@
 
 mod ending;
 mod recorder;
+mod shorten;
 
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use tokio::sync::mpsc;
 
 use crate::SessionError;
 use crate::agent::{ToolRun, Toolbox};
+use crate::compaction::Room;
 use crate::history::History;
 use crate::hub::{Running, Update};
 use crate::manager::Inner;
@@ -41,7 +43,8 @@ pub(crate) async fn drive(job: TurnJob) {
     let replayed = job.provider.replays() && job.turn.resumed && !job.turn.tokens.is_empty();
     let recorder = Recorder::new(&job, replayed);
     let TurnJob { turn, provider, running: stop, tools, sessions: inner, .. } = job;
-    let mut steps = Steps { sessions: inner, turn, provider, running: stop, recorder, tools };
+    let mut steps =
+        Steps { sessions: inner, turn, provider, running: stop, recorder, tools, room: Room::default() };
     let outcome = steps.run().await;
     if let Some(tools) = &steps.tools {
         tools.close().await;
@@ -59,6 +62,7 @@ struct Steps {
     running: Running,
     recorder: Recorder,
     tools: Option<Arc<dyn Toolbox>>,
+    room: Room,
 }
 
 impl Steps {
@@ -66,7 +70,8 @@ impl Steps {
         // Calls whose results a crash kept from being stored come first.
         self.run_tools(true).await?;
         for _ in 0..self.sessions.max_steps() {
-            let outcome = self.ask().await?;
+            self.make_room().await?;
+            let outcome = self.ask_within_window().await?;
             if outcome != TurnOutcome::WantsTools {
                 return Ok(outcome);
             }
@@ -77,6 +82,27 @@ impl Steps {
             self.turn.tokens.clear();
         }
         Ok(TurnOutcome::Cut)
+    }
+
+    /// One question, and another where the conversation turned out to be too long.
+    async fn ask_within_window(&mut self) -> Result<TurnOutcome, ProviderError> {
+        let asked = self.asked();
+        let outcome = match self.ask().await {
+            Err(ProviderError::TooLong { reason }) => {
+                // What was said before the refusal is stored and counted, and is a part of the conversation now.
+                self.recorder.step_over();
+                self.turn.messages = self.recorder.history.messages();
+                if !self.shorten_refused().await? {
+                    return Err(ProviderError::TooLong { reason });
+                }
+                self.turn.resumed = false;
+                self.turn.tokens.clear();
+                return self.ask().await;
+            }
+            outcome => outcome?,
+        };
+        self.learn(asked);
+        Ok(outcome)
     }
 
     /// One question to the provider.

@@ -162,6 +162,15 @@ impl Recorder {
                 self.push_thought(rest, data, items);
                 self.thought = Thought::default();
             }
+            Chunk::SealedThought(sealed) => {
+                self.flush_text(items);
+                self.flush_thought(items);
+                // Encrypted: nothing in it can be redacted, and it has to stay as it came.
+                let item = self.item(ItemKind::Thinking, String::new(), Some(json!({ "sealed": sealed })));
+                items.push(item);
+                self.beyond_text = true;
+            }
+            Chunk::Compaction { summary, data } => self.other(ItemKind::Usage, &summary, Some(data), items),
             Chunk::ToolCall(call) => {
                 let data = call_data(&call);
                 self.other(ItemKind::ToolCall, &call.name, Some(data), items);
@@ -359,6 +368,16 @@ impl Recorder {
     pub(super) fn step_over(&mut self) {
         self.used_before = self.usage();
         self.used_now = Usage::default();
+    }
+
+    /// Used by a question beside the conversation; [`Recorder::step_over`] follows.
+    pub(super) fn used_aside(&mut self, usage: Usage) {
+        self.used_now = usage;
+    }
+
+    /// Tokens of the newest question, as its provider counts them.
+    pub(super) fn counted(&self) -> u64 {
+        self.used_now.input_tokens
     }
 
     /// Used by the turn.

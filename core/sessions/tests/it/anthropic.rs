@@ -44,17 +44,17 @@ fn ended(reason: &str) -> Vec<Vec<u8>> {
     ]
 }
 
-fn beginning(words: &[&str]) -> Vec<Vec<u8>> {
+pub(crate) fn beginning(words: &[&str]) -> Vec<Vec<u8>> {
     let mut pieces = vec![started(), opened(json!({ "type": "text", "text": "" })), event("ping", json!({}))];
     pieces.extend(words.iter().map(|word| said(word)));
     pieces
 }
 
-fn whole(words: &[&str]) -> Vec<Vec<u8>> {
+pub(crate) fn whole(words: &[&str]) -> Vec<Vec<u8>> {
     [beginning(words), ended("end_turn")].concat()
 }
 
-fn env(wire: &Wire) -> Env {
+pub(crate) fn env(wire: &Wire) -> Env {
     BTreeMap::from([
         ("ANTHROPIC_API_KEY".to_owned(), KEY.to_owned()),
         ("ANTHROPIC_BASE_URL".to_owned(), wire.url.clone()),
@@ -215,6 +215,29 @@ async fn a_cancelled_session_ends_at_once_though_the_server_is_silent() {
     }
     let cancelled = tokio::time::timeout(Duration::from_secs(2), bed.sessions.cancel(&id)).await;
     assert_eq!(cancelled.unwrap().unwrap().1, SessionStatus::Cancelled);
+}
+
+#[tokio::test]
+async fn a_sealed_thought_goes_back_as_it_came() {
+    let first = [
+        vec![
+            started(),
+            opened(json!({ "type": "redacted_thinking", "data": "EmwKAhgBEgy3va3pzix" })),
+            event("content_block_stop", json!({ "index": 0 })),
+            opened(json!({ "type": "tool_use", "id": "toolu_1", "name": "read_file", "input": {} })),
+        ],
+        ended("tool_use"),
+    ]
+    .concat();
+    let (_, end, asked) = talk(vec![Answer::stream(first), Answer::stream(whole(&["done"]))]).await;
+    assert_eq!(end.status, SessionStatus::Completed);
+    assert_eq!(
+        asked[1].body["messages"][1]["content"],
+        json!([
+            { "type": "redacted_thinking", "data": "EmwKAhgBEgy3va3pzix" },
+            { "type": "tool_use", "id": "toolu_1", "name": "read_file", "input": {} },
+        ])
+    );
 }
 
 #[tokio::test]

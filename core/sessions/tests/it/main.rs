@@ -20,6 +20,7 @@ mod resume;
 mod script;
 mod toolbox;
 mod tools;
+mod window;
 mod wire;
 
 use std::path::Path;
