@@ -1356,6 +1356,17 @@ export interface SessionUpdate {
   subscription: number;
 }
 
+export interface SessionUsage {
+  /** Newest day first. */
+  rows: Array<UsageRow>;
+}
+
+/** What was used, on the newest days on which something was. */
+export interface SessionUsageParams {
+  /** 1 to 1,000 days; default 30. */
+  days?: number | null;
+}
+
 /** The files of a worktree as they were, untracked ones included, ignored ones not. */
 export interface SnapshotInfo {
   branch: string | null;
@@ -1578,6 +1589,20 @@ export interface Usage {
   costUsd: number;
   inputTokens: number;
   outputTokens: number;
+}
+
+/** What the sessions of one provider used in one worktree on one day. */
+export interface UsageRow {
+  /** US dollars; null where a price is not known. */
+  costUsd: number | null;
+  /** YYYY-MM-DD, UTC. */
+  day: string;
+  inputTokens: number;
+  outputTokens: number;
+  provider: string;
+  sessions: number;
+  /** Name of the worktree; absent for sessions without one. */
+  worktree?: string | null;
 }
 
 /** An error as a client sees it. */
@@ -1999,6 +2024,7 @@ export interface Methods {
   "podium/session/rewind": { params: SessionRewindParams; answer: SessionRewound };
   "podium/session/show": { params: SessionShowParams; answer: SessionShown };
   "podium/session/start": { params: SessionStartParams; answer: SessionStarted };
+  "podium/session/usage": { params: SessionUsageParams; answer: SessionUsage };
   "podium/status": { params: StatusParams; answer: DaemonStatus };
   "podium/sync/backups": { params: SyncBackupsParams; answer: SyncBackups };
   "podium/sync/run": { params: SyncRunParams; answer: SyncReport };

@@ -205,6 +205,8 @@ methods! {
     "session/diff" SessionDiffMethod(SessionDiffParams) -> SessionDiff, Anyone, Method, env: true;
     /// Takes back what a session changed in one file, or single hunks of it.
     "session/revert" SessionRevert(SessionRevertParams) -> SessionReverted, Person, Method, env: true;
+    /// Tokens and cost of sessions by day, provider and worktree.
+    "session/usage" SessionUsageMethod(SessionUsageParams) -> SessionUsage, Person, Method, env: false;
     /// Opens the capability socket of a session's agent.
     "session/capability" SessionCapabilityMethod(SessionCapabilityParams) -> SessionCapability, Person, Method, env: false;
     /// Providers, whether each can be used, and how to make it so.

@@ -355,6 +355,39 @@ pub struct SessionEnd {
     pub artifact: Option<String>,
 }
 
+/// What was used, on the newest days on which something was.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionUsageParams {
+    /// 1 to 1,000 days; default 30.
+    #[serde(default)]
+    pub days: Option<u32>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionUsage {
+    /// Newest day first.
+    pub rows: Vec<UsageRow>,
+}
+
+/// What the sessions of one provider used in one worktree on one day.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UsageRow {
+    /// YYYY-MM-DD, UTC.
+    pub day: String,
+    pub provider: String,
+    /// Name of the worktree; absent for sessions without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worktree: Option<String>,
+    pub sessions: u64,
+    pub input_tokens: u64,
+    pub output_tokens: u64,
+    /// US dollars; null where a price is not known.
+    pub cost_usd: Option<f64>,
+}
+
 /// Opens the socket on which the session's agent speaks for itself, with the agent's rights only.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

@@ -8,6 +8,7 @@
 pub mod acp;
 mod agent;
 pub mod anthropic;
+mod budget;
 #[cfg(target_os = "linux")]
 mod child;
 #[cfg(target_os = "linux")]
@@ -32,6 +33,7 @@ mod reading;
 mod rows;
 pub mod tools;
 mod turn;
+mod used;
 #[cfg(unix)]
 pub mod workplace;
 

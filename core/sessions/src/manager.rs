@@ -12,6 +12,7 @@ use serde_json::json;
 
 use crate::SessionError;
 use crate::agent::Toolkit;
+use crate::budget::Budgets;
 use crate::hub::{Attachment, Hub, Running};
 use crate::next::Next;
 use crate::opening::{check_id, new_row, prompt_item, started, started_event};
@@ -87,6 +88,10 @@ impl Drop for Announced {
 impl Inner {
     pub(crate) fn checkpoint_items(&self) -> u64 {
         u64::try_from(self.settings.config.get().integer("sessions.checkpoint_items")).unwrap_or(48)
+    }
+
+    pub(crate) fn budgets(&self) -> Budgets {
+        Budgets::of(&self.settings.config.get())
     }
 
     /// Questions to a bare model within one turn.

@@ -236,6 +236,11 @@ pub trait Provider: Send + Sync {
         false
     }
 
+    /// Whether its usage says what it cost, nothing included. What is not priced counts as the dearest for budgets.
+    fn is_priced(&self) -> bool {
+        true
+    }
+
     /// Names of all its models, where it knows before it asks whether one exists.
     fn known_models(&self) -> Option<Vec<&'static str>> {
         None

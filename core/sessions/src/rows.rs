@@ -9,7 +9,7 @@ use podium_store::rusqlite::{
 use podium_store::{StoreError, Tx, rfc3339};
 
 use crate::turn::Mark;
-use crate::{SessionError, inbox};
+use crate::{SessionError, budget, inbox};
 
 /// A session as it is stored.
 #[derive(Debug, Clone)]
@@ -311,11 +311,33 @@ pub(crate) fn add_checkpoint(
     Ok(())
 }
 
-pub(crate) fn add_usage(tx: &Tx<'_>, session: &str, usage: &Usage) -> Result<(), StoreError> {
+/// Counts for the session, and for the day. Without `priced`, the dearest price counts for budgets.
+pub(crate) fn add_usage(tx: &Tx<'_>, session: &str, usage: &Usage, priced: bool) -> Result<(), StoreError> {
+    if *usage == Usage::default() {
+        return Ok(());
+    }
     tx.execute(
         "UPDATE sessions SET input_tokens = input_tokens + ?2, output_tokens = output_tokens + ?3,
              cost_usd = cost_usd + ?4 WHERE id = ?1",
         params![session, usage.input_tokens, usage.output_tokens, usage.cost_usd],
+    )?;
+    let dearest = || budget::dearest(usage.input_tokens, usage.output_tokens);
+    let reckoned = if priced || usage.cost_usd > 0.0 { usage.cost_usd } else { dearest() };
+    tx.execute(
+        "INSERT INTO usage (day, session, provider, model, worktree, worktree_name, input_tokens, output_tokens,
+             cost_usd, reckoned_usd)
+         SELECT ?2, id, provider, model, worktree, worktree_name, ?3, ?4, ?5, ?6 FROM sessions WHERE id = ?1
+         ON CONFLICT (day, session) DO UPDATE SET input_tokens = input_tokens + excluded.input_tokens,
+             output_tokens = output_tokens + excluded.output_tokens, cost_usd = cost_usd + excluded.cost_usd,
+             reckoned_usd = reckoned_usd + excluded.reckoned_usd",
+        params![
+            session,
+            budget::day(tx.now),
+            usage.input_tokens,
+            usage.output_tokens,
+            usage.cost_usd,
+            reckoned,
+        ],
     )?;
     Ok(())
 }

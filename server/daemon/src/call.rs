@@ -138,6 +138,7 @@ pub(crate) async fn dispatch(call: Call, method: &str, params: Value) -> Result<
         SessionStart => sessions::start,
         SessionResume => sessions::resume,
         SessionAttach => sessions::attach,
+        SessionUsageMethod => sessions::usage,
         SessionCancel => sessions::cancel,
         SessionListMethod => sessions::list,
         SessionShow => sessions::show,

@@ -26,6 +26,7 @@ const READS: &[&str] = &[
     "claim/verify",
     "session/list",
     "session/show",
+    "session/usage",
     "session/checkpoints",
     "session/export",
     "session/diff",

@@ -29,11 +29,7 @@ impl Room {
         }
     }
 
-    pub(crate) fn tokens(&self, bytes: usize) -> u64 {
-        (bytes as f64 * self.per_byte).ceil() as u64
-    }
-
-    pub(crate) fn bytes(&self, tokens: u64) -> usize {
+    fn bytes(&self, tokens: u64) -> usize {
         (tokens as f64 / self.per_byte) as usize
     }
 

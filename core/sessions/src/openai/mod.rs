@@ -129,6 +129,10 @@ impl Provider for OpenAi {
         true
     }
 
+    fn is_priced(&self) -> bool {
+        false
+    }
+
     fn window(&self, turn: &Turn) -> Option<Window> {
         let config = self.config.get();
         let number = |key: &str, otherwise| u64::try_from(config.integer(key)).unwrap_or(otherwise);

@@ -66,6 +66,7 @@ impl Recorder {
         };
         let (session, state, usage, rows) =
             (self.session.clone(), self.state.clone(), self.unstored_usage(), items.clone());
+        let priced = self.priced;
         let event =
             self.end_event(status, reason.as_deref(), artifact.as_ref().map(|a| a.artifact.id.clone()));
         let id = artifact.as_ref().map(|a| a.artifact.id.clone());
@@ -75,7 +76,7 @@ impl Recorder {
                 rows::add_checkpoint(tx, &session, checkpoint, &state)?;
                 tx.emit(&checkpoint_event(&session, checkpoint))?;
             }
-            rows::add_usage(tx, &session, &usage)?;
+            rows::add_usage(tx, &session, &usage, priced)?;
             rows::set_status(tx, &session, status, reason.as_deref(), None)?;
             if let Some(artifact) = &artifact {
                 artifact.record(tx)?;

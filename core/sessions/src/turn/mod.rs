@@ -1,6 +1,7 @@
 //! Drives one turn: what the provider produces is stored, then shown; tools that a bare model calls are run, and it is
 //! asked again with their results, until it has nothing more to say.
 
+mod budget;
 mod ending;
 mod recorder;
 mod shorten;
@@ -70,6 +71,7 @@ impl Steps {
         // Calls whose results a crash kept from being stored come first.
         self.run_tools(true).await?;
         for _ in 0..self.sessions.max_steps() {
+            self.within_budget().await?;
             self.make_room().await?;
             let outcome = self.ask_within_window().await?;
             if outcome != TurnOutcome::WantsTools {

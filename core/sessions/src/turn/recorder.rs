@@ -74,6 +74,8 @@ pub(super) struct Recorder {
     used_before: Usage,
     used_now: Usage,
     used_stored: Usage,
+    /// Whether the provider says what its answers cost.
+    pub(super) priced: bool,
     pub(super) files: BTreeSet<String>,
 }
 
@@ -111,6 +113,7 @@ impl Recorder {
             used_before: Usage::default(),
             used_now: Usage::default(),
             used_stored: Usage::default(),
+            priced: job.provider.is_priced(),
             files: BTreeSet::new(),
         }
     }
@@ -295,6 +298,7 @@ impl Recorder {
         let durability = if checkpoint.is_some() { Durability::Power } else { Durability::Process };
         let (session, state, rows) = (self.session.clone(), self.state.clone(), items.clone());
         let usage = if checkpoint.is_some() { self.unstored_usage() } else { Usage::default() };
+        let priced = self.priced;
         let write = self.sessions.store.write::<(), SessionError>(durability, move |tx| {
             rows::append(tx, &session, &rows)?;
             if let Some(place) = place {
@@ -302,7 +306,7 @@ impl Recorder {
             }
             if let Some(checkpoint) = checkpoint {
                 rows::add_checkpoint(tx, &session, &checkpoint, &state)?;
-                rows::add_usage(tx, &session, &usage)?;
+                rows::add_usage(tx, &session, &usage, priced)?;
                 tx.emit(&checkpoint_event(&session, &checkpoint))?;
             }
             Ok(())
@@ -387,6 +391,10 @@ impl Recorder {
             output_tokens: self.used_before.output_tokens + self.used_now.output_tokens,
             cost_usd: self.used_before.cost_usd + self.used_now.cost_usd,
         }
+    }
+
+    pub(super) fn usage_is_stored(&mut self) {
+        self.used_stored = self.usage();
     }
 
     pub(super) fn unstored_usage(&self) -> Usage {

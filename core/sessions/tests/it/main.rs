@@ -4,6 +4,7 @@
 mod acp;
 mod agents;
 mod anthropic;
+mod budget;
 mod command;
 #[cfg(target_os = "linux")]
 mod commands;

@@ -55,6 +55,9 @@ Ctrl-C cancels the session and waits for its end; a second Ctrl-C leaves at once
     /// Sessions: list, show, search, resume, cancel
     #[command(subcommand)]
     Sessions(SessionsCommand),
+    /// Tokens and cost by day, provider and worktree
+    #[command(after_help = "Examples:\n  jelmore usage\n  jelmore usage --days 7 --json")]
+    Usage(UsageArgs),
     /// Questions of agents that a person answers
     #[command(after_help = "\
 Examples:
@@ -204,6 +207,13 @@ pub struct SessionResumeArgs {
     pub again: bool,
     #[command(flatten)]
     pub bounds: BoundsArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct UsageArgs {
+    /// Of the newest so many days on which something was used
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub days: u32,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -6,6 +6,7 @@ mod render;
 mod sessions;
 mod start;
 mod stream;
+mod usage;
 
 use args::InboxArgs;
 pub use args::{JelmoreArgs, JelmoreCli, JelmoreCommand, SessionsCommand};
@@ -48,6 +49,7 @@ pub async fn run(context: &Context, args: JelmoreArgs) -> Ending {
             SessionsCommand::Cancel(id) => sessions::cancel(context, id).await,
             SessionsCommand::Capability(id) => sessions::capability(context, id).await,
         },
+        JelmoreCommand::Usage(usage) => usage::show(context, usage).await,
         JelmoreCommand::Inbox(inbox) => inbox::run(context, inbox).await,
         JelmoreCommand::Completions(shell) => {
             completions::print::<JelmoreCli>(context, "jelmore", &shell).await

@@ -5,7 +5,7 @@ use podium_protocol::{
     SessionAttachParams, SessionAttached, SessionCancelParams, SessionCancelled, SessionCapability,
     SessionCapabilityParams, SessionEnd, SessionInfo, SessionItem, SessionList, SessionListParams,
     SessionResumeParams, SessionShowParams, SessionShown, SessionStartParams, SessionStarted, SessionUpdate,
-    WireError, notify,
+    SessionUsage, SessionUsageParams, WireError, notify,
 };
 use podium_sessions::{
     Attachment, Bounds, Next, SessionError, Sessions, Start, StopCause, Update, WorktreeRef,
@@ -182,6 +182,10 @@ pub(crate) async fn show(call: Call, params: SessionShowParams) -> Result<Sessio
     let shown = call.daemon.sessions.show(params.id.as_deref(), params.from_seq.unwrap_or(0)).await?;
     call.own_session(&shown.session.id)?;
     Ok(shown)
+}
+
+pub(crate) async fn usage(call: Call, params: SessionUsageParams) -> Result<SessionUsage, WireError> {
+    Ok(call.daemon.sessions.usage(params.days.unwrap_or(30).clamp(1, 1_000)).await?)
 }
 
 pub(crate) async fn attach(call: Call, params: SessionAttachParams) -> Result<SessionAttached, WireError> {
