@@ -160,7 +160,7 @@ impl Talk {
                 self.asked.push(Asked { id, method, params });
             }
             Incoming::Notification { method, params } if schema::is_update(&method) => {
-                if self.step == Step::Prompting {
+                if self.step == Step::Prompting && self.is_of_this_session(&params) {
                     self.told(schema::told(&params), chunks);
                 }
             }
@@ -169,6 +169,11 @@ impl Talk {
             }
             Incoming::Answer { id, result } => self.answered(id.as_u64(), result, topic, chunks),
         }
+    }
+
+    /// An agent may have more sessions than the one that is spoken with.
+    fn is_of_this_session(&self, params: &Value) -> bool {
+        params["sessionId"].as_str().is_none_or(|id| self.session.as_deref() == Some(id))
     }
 
     /// Answers that nobody waits for are left out.

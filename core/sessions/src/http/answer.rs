@@ -4,12 +4,14 @@ use async_trait::async_trait;
 use podium_protocol::SessionProgress;
 use tokio::sync::mpsc;
 
-use super::events::{Event, EventStream, Request};
+use super::events::{Cut, Event, EventStream, Request};
 use super::retry::{Backoff, Fault, Refusal};
 use crate::provider::{Chunk, ProviderError, TurnOutcome};
 
 /// Streams of one answer that may be cut without a word in between.
 const CUTS: u32 = 4;
+/// Longest answer over all its streams, in bytes of text and thoughts: a server that never comes to an end is left.
+const LONGEST: usize = 16 * 1024 * 1024;
 /// Times that a server may want to be asked again to go on.
 const AGAIN: u32 = 50;
 
@@ -58,7 +60,7 @@ pub(crate) async fn answer(
     dialect: &mut dyn Dialect,
     out: &mpsc::Sender<Chunk>,
 ) -> Result<TurnOutcome, ProviderError> {
-    let (mut backoff, mut cuts, mut again) = (Backoff::default(), 0, 0);
+    let (mut backoff, mut cuts, mut again, mut length) = (Backoff::default(), 0, 0, 0);
     loop {
         let before = dialect.progress();
         let mut stream = match EventStream::open(dialect.request().await?).await {
@@ -68,7 +70,7 @@ pub(crate) async fn answer(
                 continue;
             }
         };
-        match read(dialect, &mut stream, out).await? {
+        match read(dialect, &mut stream, out, &mut length).await? {
             Step::Done(outcome) => return Ok(outcome),
             Step::Again if again < AGAIN => again += 1,
             Step::Again => return Ok(TurnOutcome::Cut),
@@ -91,16 +93,22 @@ async fn read(
     dialect: &mut dyn Dialect,
     stream: &mut EventStream,
     out: &mpsc::Sender<Chunk>,
+    length: &mut usize,
 ) -> Result<Step, ProviderError> {
     dialect.begin();
     loop {
         let (chunks, step) = match stream.next().await {
             Ok(event) => dialect.event(&event)?,
+            Err(Cut::TooLong) => return Err(failed(dialect, &Cut::TooLong.reason())),
             Err(cut) => {
                 let (chunks, step) = dialect.at_end();
                 (chunks, step.or_else(|| Some(Step::Cut(cut.reason()))))
             }
         };
+        *length += chunks.iter().map(text_length).sum::<usize>();
+        if *length > LONGEST {
+            return Err(failed(dialect, &Cut::TooLong.reason()));
+        }
         for chunk in chunks {
             // The reader is gone only when the turn is being ended.
             out.send(chunk).await.map_err(|_| ProviderError::Stopped)?;
@@ -137,6 +145,13 @@ async fn after(
     let _ = out.send(Chunk::Progress(waiting)).await;
     tokio::time::sleep(wait).await;
     Ok(())
+}
+
+fn text_length(chunk: &Chunk) -> usize {
+    match chunk {
+        Chunk::Text { text, .. } | Chunk::Thinking(text) => text.len(),
+        _ => 0,
+    }
 }
 
 fn failed(dialect: &dyn Dialect, reason: &str) -> ProviderError {

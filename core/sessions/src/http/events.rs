@@ -1,5 +1,7 @@
 //! A stream of server-sent events: one POST, read to its end, never repeated by itself.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,8 +14,8 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use super::retry::{Fault, Refusal};
 
-/// Longest answer that is read, in bytes; an endless stream ends here.
-const MAX_STREAM: usize = 256 * 1024 * 1024;
+/// Longest stream that is read, in bytes: many times the longest answers of models. An endless one ends here.
+const MAX_STREAM: usize = 64 * 1024 * 1024;
 /// Longest event, in bytes.
 const MAX_EVENT: usize = 8 * 1024 * 1024;
 /// Of an error's body.
@@ -44,6 +46,8 @@ pub(crate) enum Cut {
     Over,
     Broken(String),
     Stalled(Duration),
+    /// It goes over all bounds.
+    TooLong,
 }
 
 impl Cut {
@@ -52,6 +56,7 @@ impl Cut {
             Self::Over => "the connection ended in mid-answer".to_owned(),
             Self::Broken(why) => format!("the connection broke: {why}"),
             Self::Stalled(time) => format!("nothing came for {} s", time.as_secs()),
+            Self::TooLong => "what it sends does not end".to_owned(),
         }
     }
 }
@@ -59,6 +64,7 @@ impl Cut {
 pub(crate) struct EventStream {
     events: BoxStream<'static, Result<SSE, SseError>>,
     stall: Duration,
+    too_long: Arc<AtomicBool>,
 }
 
 impl EventStream {
@@ -79,11 +85,12 @@ impl EventStream {
             let odd = |_| Fault::Invalid(format!("the value of `{name}` cannot be sent"));
             builder = builder.header(name, value).map_err(odd)?;
         }
-        let transport = Transport { client: request.client };
+        let too_long = Arc::new(AtomicBool::new(false));
+        let transport = Transport { client: request.client, too_long: Arc::clone(&too_long) };
         let mut events = builder.build_with_transport(transport).stream();
         match tokio::time::timeout(stall, events.next()).await {
             Err(_) => Err(Fault::Unreachable(Cut::Stalled(stall).reason())),
-            Ok(Some(Ok(_))) => Ok(Self { events: events.boxed(), stall }),
+            Ok(Some(Ok(_))) => Ok(Self { events: events.boxed(), stall, too_long }),
             Ok(Some(Err(SseError::UnexpectedResponse(response, body)))) => {
                 let retry_after = response.get_header_value("retry-after").ok().flatten().map(str::to_owned);
                 let status = response.status();
@@ -102,6 +109,7 @@ impl EventStream {
             match next.map_err(|_| Cut::Stalled(self.stall))? {
                 Some(Ok(SSE::Event(event))) => return Ok(Event { kind: event.event_type, data: event.data }),
                 Some(Ok(_)) => {}
+                Some(Err(_)) if self.too_long.load(Ordering::Relaxed) => return Err(Cut::TooLong),
                 Some(Err(SseError::Eof)) | None => return Err(Cut::Over),
                 Some(Err(error)) => return Err(Cut::Broken(plain(&error))),
             }
@@ -146,18 +154,20 @@ async fn read_error(mut body: ByteStream, within: Duration) -> String {
 #[derive(Clone)]
 struct Transport {
     client: reqwest::Client,
+    /// Set before the body is given up for its length.
+    too_long: Arc<AtomicBool>,
 }
 
 impl HttpTransport for Transport {
     fn request(&self, request: launchdarkly_sdk_transport::Request<Option<Bytes>>) -> ResponseFuture {
-        let client = self.client.clone();
+        let (client, too_long) = (self.client.clone(), Arc::clone(&self.too_long));
         let answer = tokio::spawn(async move {
             let request = request.map(|body| reqwest::Body::from(body.unwrap_or_default()));
             let request = reqwest::Request::try_from(request).map_err(TransportError::new)?;
             let response = client.execute(request).await.map_err(without_url)?;
             let (status, headers) = (response.status(), response.headers().clone());
             let (sender, parts) = mpsc::channel(PARTS_WAITING);
-            tokio::spawn(pump(response, sender));
+            tokio::spawn(pump(response, sender, too_long));
             let body: ByteStream = Box::pin(ReceiverStream::new(parts));
             let mut answer = launchdarkly_sdk_transport::Response::new(body);
             *answer.status_mut() = status;
@@ -174,7 +184,11 @@ impl HttpTransport for Transport {
 }
 
 /// Reads the body until it ends, is too much, or nobody wants it.
-async fn pump(response: reqwest::Response, sender: mpsc::Sender<Result<Bytes, TransportError>>) {
+async fn pump(
+    response: reqwest::Response,
+    sender: mpsc::Sender<Result<Bytes, TransportError>>,
+    too_long: Arc<AtomicBool>,
+) {
     let mut parts = response.bytes_stream().map_err(without_url);
     let mut bounds = Bounds::default();
     loop {
@@ -183,7 +197,13 @@ async fn pump(response: reqwest::Response, sender: mpsc::Sender<Result<Bytes, Tr
             () = sender.closed() => return,
         };
         let Some(part) = part else { return };
-        let part = part.and_then(|bytes| bounds.check(&bytes).map(|()| bytes));
+        let part = part.and_then(|bytes| {
+            if bounds.hold(&bytes) {
+                return Ok(bytes);
+            }
+            too_long.store(true, Ordering::Relaxed);
+            Err(TransportError::new(std::io::Error::other("the answer is too long")))
+        });
         let failed = part.is_err();
         if sender.send(part).await.is_err() || failed {
             return;
@@ -198,16 +218,14 @@ struct Bounds {
 }
 
 impl Bounds {
-    fn check(&mut self, part: &[u8]) -> Result<(), TransportError> {
+    /// Whether the stream is within them, this part included.
+    fn hold(&mut self, part: &[u8]) -> bool {
         self.all += part.len();
         match part.iter().rposition(|byte| *byte == b'\n') {
             Some(at) => self.line = part.len() - at - 1,
             None => self.line += part.len(),
         }
-        if self.all > MAX_STREAM || self.line > MAX_EVENT {
-            return Err(TransportError::new(std::io::Error::other("the answer is too long")));
-        }
-        Ok(())
+        self.all <= MAX_STREAM && self.line <= MAX_EVENT
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimeParser;
 use serde_json::Value;
 
 /// Attempts of one request, the first included.
@@ -42,8 +44,15 @@ impl Refusal {
 
     /// Time that the server asks to be given: seconds or, as a date, from now.
     pub(crate) fn asked_wait(&self) -> Option<Duration> {
-        let seconds: f64 = self.retry_after.as_deref()?.trim().parse().ok()?;
-        (seconds >= 0.0).then(|| Duration::from_secs_f64(seconds.min(LONGEST_ASKED.as_secs_f64())))
+        let asked = self.retry_after.as_deref()?.trim();
+        if let Ok(seconds) = asked.parse::<f64>() {
+            let bounded = || Duration::from_secs_f64(seconds.min(LONGEST_ASKED.as_secs_f64()));
+            return (seconds >= 0.0).then(bounded);
+        }
+        let until = DateTimeParser::new().parse_timestamp(asked).ok()?;
+        // A date that is over by our clock asks for nothing.
+        let left = Duration::try_from(until.duration_since(Timestamp::now())).unwrap_or_default();
+        Some(left.min(LONGEST_ASKED))
     }
 }
 
@@ -136,6 +145,16 @@ mod tests {
         assert!((Duration::from_millis(750)..=Duration::from_millis(1250)).contains(&second), "{second:?}");
         assert_eq!(backoff.after(&refused(500, "", Some("1e300"))), Some(LONGEST_ASKED));
         assert!(backoff.after(&refused(503, "", Some("soon"))).is_some());
+        let asked = |date: &str| match refused(429, "", Some(date)) {
+            Fault::Refused(refusal) => refusal.asked_wait(),
+            _ => unreachable!(),
+        };
+        assert_eq!(asked("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::ZERO));
+        assert_eq!(asked("Tue, 31 Dec 2199 23:59:59 GMT"), Some(LONGEST_ASKED));
+        let soon = jiff::fmt::rfc2822::to_string(&(jiff::Zoned::now() + jiff::SignedDuration::from_secs(30)));
+        assert!(
+            (Duration::from_secs(28)..=Duration::from_secs(30)).contains(&asked(&soon.unwrap()).unwrap())
+        );
         assert!(backoff.after(&Fault::Unreachable("x".into())).is_some());
         assert_eq!(backoff.after(&Fault::Unreachable("x".into())), None, "six attempts are enough");
     }

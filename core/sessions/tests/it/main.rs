@@ -2,8 +2,10 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod acp;
+mod acp_faults;
 mod agents;
 mod anthropic;
+mod bad_streams;
 mod budget;
 mod command;
 #[cfg(target_os = "linux")]

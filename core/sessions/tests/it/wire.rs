@@ -2,6 +2,7 @@
 //! what it was asked.
 
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -15,16 +16,22 @@ pub(crate) struct Answer {
     pub(crate) pieces: Vec<Vec<u8>>,
     /// The connection stays open behind the last piece and says nothing more.
     pub(crate) hangs: bool,
+    /// The last piece comes again and again, until nobody reads any more.
+    pub(crate) endless: bool,
+    /// Not even a status comes.
+    pub(crate) silent: bool,
 }
 
 impl Answer {
     pub(crate) fn refusal(status: u16, body: &str) -> Self {
-        Self { status, headers: Vec::new(), pieces: vec![body.into()], hangs: false }
+        let pieces = vec![body.into()];
+        Self { status, headers: Vec::new(), pieces, hangs: false, endless: false, silent: false }
     }
 
     pub(crate) fn stream(pieces: impl IntoIterator<Item = Vec<u8>>) -> Self {
         let headers = vec![("content-type", "text/event-stream".to_owned())];
-        Self { status: 200, headers, pieces: pieces.into_iter().collect(), hangs: false }
+        let pieces = pieces.into_iter().collect();
+        Self { status: 200, headers, pieces, hangs: false, endless: false, silent: false }
     }
 }
 
@@ -34,6 +41,7 @@ pub(crate) struct Asked {
     /// Names in lower case.
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Value,
+    pub(crate) at: Instant,
 }
 
 impl Asked {
@@ -87,10 +95,15 @@ async fn serve(socket: TcpStream, answers: &[Answer], keep: &Mutex<Vec<Asked>>) 
     socket.read_exact(&mut body).await?;
     let number = {
         let mut asked = keep.lock().unwrap();
-        asked.push(Asked { path, headers, body: serde_json::from_slice(&body).unwrap_or_default() });
+        let body = serde_json::from_slice(&body).unwrap_or_default();
+        asked.push(Asked { path, headers, body, at: Instant::now() });
         asked.len() - 1
     };
     let answer = answers.get(number).or(answers.last()).unwrap();
+    if answer.silent {
+        let _end = socket.read(&mut [0; 1]).await?;
+        return Ok(());
+    }
     let mut head = format!("HTTP/1.1 {} X\r\nconnection: close\r\n", answer.status);
     for (name, value) in &answer.headers {
         head.push_str(&format!("{name}: {value}\r\n"));
@@ -101,6 +114,9 @@ async fn serve(socket: TcpStream, answers: &[Answer], keep: &Mutex<Vec<Asked>>) 
         socket.write_all(piece).await?;
         socket.flush().await?;
         tokio::task::yield_now().await;
+    }
+    while let Some(piece) = answer.pieces.last().filter(|_| answer.endless) {
+        socket.write_all(piece).await?;
     }
     if answer.hangs {
         let _end = socket.read(&mut [0; 1]).await?;
