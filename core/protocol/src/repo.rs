@@ -58,6 +58,8 @@ pub struct RepoRegistered {
     pub repo: RepoRef,
     /// Branch that worktrees start from and are compared with.
     pub trunk: String,
+    /// The commit that they are compared with: the newest of trunk and its remote branch; `null` without a commit.
+    pub trunk_tip: Option<String>,
     /// Whether the repository was unknown before.
     pub added: bool,
 }

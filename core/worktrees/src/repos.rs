@@ -28,8 +28,9 @@ impl Worktrees {
         let path = crate::select::required(at)?;
         let (handle, added) = self.register_path(&path, caller).await?;
         let asked = handle.clone();
-        let trunk = blocking(move || Ok(trunk::name(&asked))).await?;
-        Ok(RepoRegistered { repo: handle.row.to_ref(), trunk, added })
+        let (trunk, tip) = blocking(move || Ok((trunk::name(&asked), trunk::tip(&asked)))).await?;
+        let trunk_tip = tip.map(|tip| tip.to_string());
+        Ok(RepoRegistered { repo: handle.row.to_ref(), trunk, trunk_tip, added })
     }
 
     /// # Errors

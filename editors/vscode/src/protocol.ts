@@ -891,6 +891,8 @@ export interface RepoRegistered {
   repo: RepoRef;
   /** Branch that worktrees start from and are compared with. */
   trunk: string;
+  /** The commit that they are compared with: the newest of trunk and its remote branch; `null` without a commit. */
+  trunkTip: string | null;
 }
 
 /** Mends the links between a repository and its worktrees, git's locks, and what a crash left half done. */

@@ -190,6 +190,35 @@ fn keys_claim_release_open_and_show_the_work() {
 }
 
 #[test]
+fn work_is_compared_with_where_it_left_trunk_whatever_the_main_worktree_has_checked_out() {
+    let environment = TestEnvironment::new();
+    let repo = environment.repo();
+    // Trunk is ahead at its remote; here it is behind, and not even checked out.
+    repo.write("pushed.txt", "by others\n");
+    repo.commit("by others");
+    repo.git(["push", "-q", "origin", "main"]);
+    repo.git(["reset", "-q", "--hard", "HEAD~1"]);
+    repo.git(["switch", "-q", "-c", "elsewhere"]);
+    repo.write("elsewhere.txt", "elsewhere\n");
+    repo.commit("elsewhere");
+    environment.imi(["feat", "a"]).within(&repo).ok();
+    let path = environment.root().join("app.worktrees/feat-a");
+    assert!(path.join("pushed.txt").exists(), "it starts from the newest trunk");
+    fs::write(path.join("mine.txt"), "mine\n").unwrap();
+    environment.git(&path, ["add", "mine.txt"]);
+    environment.git(&path, ["commit", "-qm", "mine"]);
+    let terminal = Terminal::new(&environment, repo.path(), "imi monitor");
+    terminal.until("the worktrees show", |screen| screen.contains("feat-a"));
+    terminal.keys(&["/"]);
+    terminal.keys(&["feat-a", "Enter", "d"]);
+    let screen = terminal.until("its work shows", |screen| screen.contains("feat-a against main"));
+    assert!(screen.contains("+mine"), "{screen}");
+    assert!(!screen.contains("by others") && !screen.contains("elsewhere"), "{screen}");
+    terminal.keys(&["q", "q"]);
+    terminal.until("q ends it", |screen| screen.contains("ended with 0"));
+}
+
+#[test]
 fn going_somewhere_asks_which_worktree_is_meant_and_shows_who_holds_it() {
     let environment = TestEnvironment::new();
     let repo = environment.repo();

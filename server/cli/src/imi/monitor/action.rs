@@ -5,9 +5,9 @@ use std::process::Stdio;
 
 use podium_client::Client;
 use podium_protocol::{
-    ClaimAcquire, ClaimAcquireParams, ClaimRelease, ClaimReleaseParams, SessionCancel, SessionCancelParams,
-    SessionInfo, SessionListMethod, SessionListParams, SessionResume, SessionResumeParams, SessionStatus,
-    WireError, Worktree,
+    ClaimAcquire, ClaimAcquireParams, ClaimRelease, ClaimReleaseParams, RepoRegister, RepoRegisterParams,
+    SessionCancel, SessionCancelParams, SessionInfo, SessionListMethod, SessionListParams, SessionResume,
+    SessionResumeParams, SessionStatus, WireError, Worktree,
 };
 use tokio::io::AsyncReadExt as _;
 
@@ -22,8 +22,7 @@ const LONGEST: u64 = 2 * 1024 * 1024;
 pub(super) enum Action {
     Claim(Place),
     Release(Place),
-    /// With what it is compared with.
-    Diff(Place, Option<String>),
+    Diff(Place),
     Resume(Place),
     /// The session of this id.
     Kill(String),
@@ -34,6 +33,7 @@ pub(super) enum Action {
 pub(super) struct Place {
     pub(super) name: String,
     pub(super) path: PathBuf,
+    branch: Option<String>,
     /// As sessions have it.
     text: String,
     holder: Option<String>,
@@ -51,6 +51,7 @@ impl Place {
         Self {
             name: worktree.name.clone(),
             path: wire_path(&worktree.path, worktree.path_bytes.as_ref()),
+            branch: worktree.branch.clone(),
             text: worktree.path.clone(),
             holder: worktree.claim.as_ref().map(|claim| claim.agent_id.clone()),
         }
@@ -64,7 +65,12 @@ pub(super) async fn run(client: &Client, action: Action) -> Came {
         Action::Release(place) => release(client, &place).await,
         Action::Resume(place) => resume(client, &place).await,
         Action::Kill(id) => kill(client, id).await,
-        Action::Diff(place, base) => return diff(&place, base.as_deref()).await,
+        Action::Diff(place) => {
+            return match base(client, &place).await {
+                Ok(base) => diff(&place, base.as_ref()).await,
+                Err(error) => Came::Note(refused(&error)),
+            };
+        }
     };
     Came::Note(done.unwrap_or_else(|error| refused(&error)))
 }
@@ -117,17 +123,32 @@ async fn kill(client: &Client, id: String) -> Result<String, WireError> {
     Ok("the session is cancelled".to_owned())
 }
 
-/// The work of a worktree against trunk, uncommitted changes included. Nothing that the repository names is run.
-async fn diff(place: &Place, base: Option<&str>) -> Came {
+/// What work is compared with: trunk, wherever that is checked out.
+struct Base {
+    name: String,
+    /// The newest commit of trunk that is known, as ahead and behind go by it.
+    tip: String,
+}
+
+/// `None` for trunk itself, and where there is none.
+async fn base(client: &Client, place: &Place) -> Result<Option<Base>, WireError> {
+    let params = RepoRegisterParams { at: selector_of(&place.path) };
+    let known = client.call::<RepoRegister>(params).await?;
+    let is_trunk = place.branch.as_ref() == Some(&known.trunk);
+    Ok(known.trunk_tip.filter(|_| !is_trunk).map(|tip| Base { name: known.trunk, tip }))
+}
+
+/// The work of a worktree since it left trunk, uncommitted changes included. Nothing that the repository names is run.
+async fn diff(place: &Place, base: Option<&Base>) -> Came {
     let mut lines = Vec::new();
     let mut args = vec!["diff", "--no-color", "--no-ext-diff", "--no-textconv", "--submodule=short"];
     match base {
-        Some(base) => args.extend(["--merge-base", base]),
+        Some(base) => args.extend(["--merge-base", &base.tip]),
         None => args.push("HEAD"),
     }
     args.push("--");
     let title = match base {
-        Some(base) => format!("{} against {}", one_line(&place.name), one_line(base)),
+        Some(base) => format!("{} against {}", one_line(&place.name), one_line(&base.name)),
         None => format!("{}: not committed", one_line(&place.name)),
     };
     match git(&place.path, &args).await {

@@ -76,7 +76,7 @@ fn acting(model: &mut Model, letter: char) -> After {
         'c' => After::Do(Action::Claim(place)),
         'l' => After::Do(Action::Release(place)),
         'o' => After::Open(place.path),
-        'd' => After::Do(Action::Diff(place, model.base())),
+        'd' => After::Do(Action::Diff(place)),
         's' => After::Do(Action::Resume(place)),
         'x' if model.running().is_none() => {
             model.notice = Some(format!("no session runs in {}", crate::style::one_line(&place.name)));

@@ -123,13 +123,6 @@ impl Model {
         here.max_by(|a, b| a.created_at.cmp(&b.created_at))
     }
 
-    /// The branch that the selected worktree is compared with; none for the trunk's own.
-    pub(super) fn base(&self) -> Option<String> {
-        let worktree = self.selected().filter(|worktree| !worktree.trunk)?;
-        let trunk = self.worktrees.iter().find(|other| other.trunk && other.repo.id == worktree.repo.id)?;
-        trunk.branch.clone()
-    }
-
     pub(super) fn show(&mut self, snapshot: Snapshot) {
         self.worktrees = snapshot.worktrees;
         self.sessions = snapshot.sessions;
