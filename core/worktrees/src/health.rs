@@ -3,13 +3,34 @@
 use podium_protocol::{PartState, count as counted};
 
 use crate::error::{Result, blocking};
+use crate::provide::can_share;
 use crate::rows::{RepoRow, WorktreeRow};
 use crate::service::Worktrees;
 
 impl Worktrees {
     /// Name, state, message and hint of each part.
     pub async fn health(&self) -> Vec<(String, PartState, String, String)> {
-        vec![self.git_health().await, self.worktree_health().await, self.guard_health().await]
+        let mut parts =
+            vec![self.git_health().await, self.worktree_health().await, self.guard_health().await];
+        parts.extend(self.copies_health().await);
+        parts
+    }
+
+    /// What `worktree.copy` costs where the repositories lie.
+    async fn copies_health(&self) -> Option<(String, PartState, String, String)> {
+        let repos: Result<Vec<RepoRow>> = self.inner.store.read(|conn| Ok(RepoRow::all(conn)?)).await;
+        let repos = repos.ok().filter(|repos| !repos.is_empty())?;
+        let all = repos.len();
+        let count = move || Ok(repos.iter().filter(|repo| can_share(&repo.common_dir)).count());
+        let message = match blocking(count).await.unwrap_or_default() {
+            0 => "copied folders (`worktree.copy`) take their full size: the file system shares no blocks"
+                .to_owned(),
+            some if some == all => "copied folders (`worktree.copy`) share their blocks".to_owned(),
+            some => {
+                format!("copied folders (`worktree.copy`) share their blocks in {some} of {all} repositories")
+            }
+        };
+        Some(("copies".to_owned(), PartState::Ok, message, String::new()))
     }
 
     async fn git_health(&self) -> (String, PartState, String, String) {

@@ -73,6 +73,22 @@ fn keep_times(file: &File, data: &Metadata) {
     }
 }
 
+/// Whether copies of this folder's file system can share blocks. Tried with two files that have no name.
+#[cfg(target_os = "linux")]
+pub(crate) fn can_share(folder: &Path) -> bool {
+    use rustix::fs::{Mode, OFlags};
+    use std::io::Write as _;
+    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+    let unnamed = || rustix::fs::open(folder, flags, Mode::RUSR | Mode::WUSR).map(File::from);
+    let (Ok(mut source), Ok(target)) = (unnamed(), unnamed()) else { return false };
+    source.write_all(&[1; 4096]).is_ok() && clone(&target, &source)
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn can_share(_folder: &Path) -> bool {
+    false
+}
+
 #[cfg(target_os = "linux")]
 fn clone(target: &File, source: &File) -> bool {
     rustix::fs::ioctl_ficlone(target, source).is_ok()

@@ -7,6 +7,8 @@ mod hooks;
 mod leases;
 mod submodules;
 
+pub(crate) use copies::can_share;
+
 pub(crate) use hooks::Hook;
 pub use hooks::{HookOutput, HookRan};
 pub(crate) use leases::{lease_again, lease_new};

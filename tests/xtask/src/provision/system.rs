@@ -20,8 +20,13 @@ struct Need {
     present: fn() -> bool,
 }
 
-const NEEDS: [Need; 9] = [
+const NEEDS: [Need; 10] = [
     Need { package: "bubblewrap", what_for: "sandbox tests", present: || program("bwrap").is_some() },
+    Need {
+        package: "btrfs-progs",
+        what_for: "tests of copies that share blocks",
+        present: || program("mkfs.btrfs").is_some() || Path::new("/usr/sbin/mkfs.btrfs").exists(),
+    },
     Need { package: "gh", what_for: "tests of reviews", present: || program("gh").is_some() },
     Need { package: "git-lfs", what_for: "tests of large files", present: || program("git-lfs").is_some() },
     Need { package: "tmux", what_for: "terminal tests", present: || program("tmux").is_some() },
