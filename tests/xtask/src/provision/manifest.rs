@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use serde_json::{Map, Value};
 
 use super::cache::Cache;
-use super::{acp, neovim, node, program, rust, system, vscode};
+use super::{acp, llama, neovim, node, program, rust, system, vscode};
 
 pub(super) struct Manifest {
     tools: Vec<(&'static str, PathBuf)>,
@@ -22,6 +22,7 @@ impl Manifest {
             ("cargo_nextest", rust::nextest(cache)),
             ("chromium", system::browser()),
             ("code_server_entry", vscode::entry(cache)),
+            ("llama_server", llama::server(cache)),
             ("node", node::usable(cache).map(|node| node.program)),
             ("nvim", neovim::nvim(cache)),
             ("playwright_core", vscode::playwright(cache)),

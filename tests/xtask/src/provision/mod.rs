@@ -7,6 +7,7 @@
 
 mod acp;
 mod cache;
+mod llama;
 mod manifest;
 mod neovim;
 mod node;
@@ -52,6 +53,8 @@ enum Group {
     Rust,
     /// The SDK that the tests' Agent Client Protocol agent is built on
     Acp,
+    /// llama.cpp's server, for the test with a real server of OpenAI's interface
+    Llama,
     /// Neovim
     Neovim,
     /// VS Code in a browser (code-server) and the driver of the browser (playwright-core)
@@ -126,6 +129,7 @@ fn run_groups(context: &Context<'_>, groups: &[Group]) -> Vec<(Group, anyhow::Er
                     }
                     Group::Rust => rust::provision(context),
                     Group::Acp => acp::provision(context),
+                    Group::Llama => llama::provision(context),
                     Group::Neovim => neovim::provision(context),
                     Group::Vscode => vscode::provision(context),
                 };
@@ -154,6 +158,7 @@ fn group_name(group: Group) -> &'static str {
         Group::System => "system",
         Group::Rust => "rust",
         Group::Acp => "acp",
+        Group::Llama => "llama",
         Group::Neovim => "neovim",
         Group::Vscode => "vscode",
     }

@@ -5,5 +5,6 @@ mod crash;
 mod endings;
 mod lsp;
 mod main_job;
+mod openai;
 mod sessions;
 mod transcript;
