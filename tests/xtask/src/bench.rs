@@ -33,8 +33,8 @@ const RUN_LIMIT: Duration = Duration::from_secs(30 * 60);
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Measure only these parts: initialize, request, memory, ipc, claims, model, streaming, worktrees, creation,
-    /// listing, radar, guard
+    /// Measure only these parts: initialize, request, memory, ipc, claims, model, streaming, sessions, worktrees,
+    /// creation, listing, radar, guard
     names: Vec<String>,
     /// Where the numbers go [default: target/bench/foundation.json]
     #[arg(long, value_name = "FILE")]

@@ -9,6 +9,7 @@ use podium_harness::{Poll, TestEnvironment, TestRepo};
 use crate::Effort;
 use crate::report::{Figure, Row};
 use crate::stats::Samples;
+use crate::worktrunk;
 
 const AT_ONCE: usize = 13;
 /// Until the background has made or advanced the spares.
@@ -20,11 +21,13 @@ pub(crate) fn measure(effort: Effort) -> Result<Vec<Row>> {
     let environment = TestEnvironment::new();
     // No remote: trunk is not fetched, as git does not fetch it either.
     let repo = environment.repo_builder().files(files).without_origin().build();
-    Ok(vec![
+    let mut rows = vec![
         from_spares(&environment, &repo, files, rounds)?,
         cold(&environment, &repo, files, rounds.min(5))?,
         at_once(&environment, &repo, files)?,
-    ])
+    ];
+    rows.extend(worktrunk::creation(&environment, &repo, files, rounds.min(5))?);
+    Ok(rows)
 }
 
 fn from_spares(

@@ -4,7 +4,7 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use podium_harness::{Poll, TestEnvironment, file_uri};
@@ -15,6 +15,8 @@ pub(crate) struct Editor {
     stdin: ChildStdin,
     stdout: BufReader<ChildStdout>,
     next_id: u64,
+    /// Updates of sessions that came while an answer was waited for.
+    passed: Vec<(Instant, Value)>,
 }
 
 impl Editor {
@@ -28,7 +30,7 @@ impl Editor {
             anyhow::bail!("the server has no pipes");
         };
         let stdout = BufReader::new(stdout);
-        Ok(Self { child, stdin, stdout, next_id: 0 })
+        Ok(Self { child, stdin, stdout, next_id: 0, passed: Vec::new() })
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -68,7 +70,15 @@ impl Editor {
                 }
                 return Ok(found["result"].take());
             }
+            if found["method"] == "podium/session/update" {
+                self.passed.push((Instant::now(), found));
+            }
         }
+    }
+
+    /// What requests passed over.
+    pub(crate) fn take_passed(&mut self) -> Vec<(Instant, Value)> {
+        std::mem::take(&mut self.passed)
     }
 
     /// The next message, whatever it is. What asks for an answer gets none: such clients announce nothing to ask for.

@@ -13,6 +13,7 @@ use crate::Effort;
 use crate::report::{Figure, Row};
 use crate::setting::{client, runtime, told};
 use crate::stats::Samples;
+use crate::worktrunk;
 
 const WORKTREES: usize = 20;
 const ROUNDS: usize = 40;
@@ -36,6 +37,7 @@ pub(crate) fn measure(effort: Effort) -> Result<Vec<Row>> {
         Ok::<_, anyhow::Error>(vec![daemon, prompt])
     })?;
     rows.push(at_command_line(&environment, &repo, effort));
+    rows.extend(worktrunk::listing(&environment, &repo, effort.times(ROUNDS / 4)));
     rows.push(prompt(&environment, &repo, effort));
     rows.extend(idle(daemon, files)?);
     Ok(rows)

@@ -24,10 +24,12 @@ mod radar;
 mod raw;
 mod report;
 mod request;
+mod sessions;
 mod setting;
 mod stats;
 mod streaming;
 mod worktrees;
+mod worktrunk;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -50,6 +52,7 @@ const PARTS: &[Part] = &[
     Part { name: "claims", run: claims::measure },
     Part { name: "model", run: model::measure },
     Part { name: "streaming", run: streaming::measure },
+    Part { name: "sessions", run: sessions::measure },
     Part { name: "worktrees", run: worktrees::measure },
     Part { name: "creation", run: creation::measure },
     Part { name: "listing", run: listing::measure },

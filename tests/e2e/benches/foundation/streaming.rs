@@ -108,7 +108,7 @@ fn speed(end: &Value, times: &[Timestamp]) -> f64 {
 }
 
 /// Commits of one such row by itself, as the store makes them for pieces of text.
-fn commits(folder: &Path) -> Result<Samples> {
+pub(crate) fn commits(folder: &Path) -> Result<Samples> {
     let conn = Connection::open(folder.join("items.sqlite"))?;
     conn.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
     conn.pragma_update(None, "synchronous", "NORMAL")?;
