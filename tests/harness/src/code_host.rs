@@ -45,6 +45,8 @@ pub struct PullRequest {
 #[derive(Default)]
 struct Known {
     repo: String,
+    /// With the scheme.
+    address: String,
     requests: Vec<PullRequest>,
     asked: Vec<Asked>,
 }
@@ -69,7 +71,10 @@ impl CodeHost {
         let tls = authority.map(certified);
         let authority = tls.as_ref().map(|(_, path)| path.clone());
         let config = tls.map(|(config, _)| config);
-        let known = Arc::new(Mutex::new(Known { repo: repo.to_owned(), ..Known::default() }));
+        let scheme = if config.is_some() { "https" } else { "http" };
+        let known =
+            Known { repo: repo.to_owned(), address: format!("{scheme}://{address}"), ..Known::default() };
+        let known = Arc::new(Mutex::new(known));
         let shared = Arc::clone(&known);
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -177,26 +182,27 @@ fn speak(stream: impl Read + Write, known: &Mutex<Known>) -> io::Result<()> {
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
     let asked = Asked { method, path, authorization, body: String::from_utf8_lossy(&body).into_owned() };
-    let (status, answer) = reply(&asked, known);
+    let (status, answer, link) = reply(&asked, known);
     let text = answer.to_string();
     let stream = reader.get_mut();
     write!(
         stream,
-        "HTTP/1.1 {status}\r\ncontent-type: application/json; charset=utf-8\r\ncontent-length: {}\r\n\
+        "HTTP/1.1 {status}\r\ncontent-type: application/json; charset=utf-8\r\ncontent-length: {}\r\n{link}\
          connection: close\r\n\r\n{text}",
         text.len()
     )?;
     stream.flush()
 }
 
-fn reply(asked: &Asked, known: &Mutex<Known>) -> (&'static str, Value) {
+/// The status, the answer, and the header that leads to further pages.
+fn reply(asked: &Asked, known: &Mutex<Known>) -> (&'static str, Value, String) {
     let mut known = lock(known);
     known.asked.push(asked.clone());
     if asked.authorization.is_empty() {
-        return ("401 Unauthorized", json!({ "message": "Requires authentication" }));
+        return ("401 Unauthorized", json!({ "message": "Requires authentication" }), String::new());
     }
     if asked.method == "POST" && asked.path == "/api/graphql" {
-        return ("200 OK", graphql(&known, &asked.body));
+        return ("200 OK", graphql(&known, &asked.body), String::new());
     }
     let path = asked.path.strip_prefix("/api/v3").unwrap_or(&asked.path);
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
@@ -207,22 +213,47 @@ fn reply(asked: &Asked, known: &Mutex<Known>) -> (&'static str, Value) {
         Some((known.requests.iter().find(|request| request.number == number)?, what))
     });
     match found {
-        Some((request, "")) => ("200 OK", rest(&known.repo, request)),
-        Some((request, "comments")) => ("200 OK", page(&request.comments, query)),
+        Some((request, "")) => ("200 OK", rest(&known.repo, request), String::new()),
+        Some((request, "comments")) => {
+            let page = Page::of(query);
+            let whole = asked.path.split_once('?').map_or(asked.path.as_str(), |(path, _)| path);
+            let link = page.next(request.comments.len(), &format!("{}{whole}", known.address));
+            ("200 OK", page.cut(&request.comments), link)
+        }
         _ => (
             "404 Not Found",
             json!({ "message": "Not Found", "documentation_url": "https://docs.github.com/rest" }),
+            String::new(),
         ),
     }
 }
 
-fn page(comments: &[Value], query: &str) -> Value {
-    let number = |name: &str, default: usize| {
-        let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-        pairs.filter(|(key, _)| *key == name).find_map(|(_, value)| value.parse().ok()).unwrap_or(default)
-    };
-    let (size, page) = (number("per_page", 30), number("page", 1));
-    comments.iter().skip(size * (page - 1)).take(size).cloned().collect()
+/// Part of a list, as a query asks for it; no page has more than a hundred.
+struct Page {
+    size: usize,
+    number: usize,
+}
+
+impl Page {
+    fn of(query: &str) -> Self {
+        let number = |name: &str, default: usize| {
+            let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+            pairs.filter(|(key, _)| *key == name).find_map(|(_, value)| value.parse().ok()).unwrap_or(default)
+        };
+        Self { size: number("per_page", 30).clamp(1, 100), number: number("page", 1).max(1) }
+    }
+
+    fn cut(&self, all: &[Value]) -> Value {
+        all.iter().skip(self.size * (self.number - 1)).take(self.size).cloned().collect()
+    }
+
+    fn next(&self, all: usize, address: &str) -> String {
+        let (size, next) = (self.size, self.number + 1);
+        if size * self.number >= all {
+            return String::new();
+        }
+        format!("link: <{address}?per_page={size}&page={next}>; rel=\"next\"\r\n")
+    }
 }
 
 /// The query `PullRequestByNumber` of `gh pr view`.

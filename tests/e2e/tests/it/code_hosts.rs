@@ -232,6 +232,35 @@ fn suggestions(bed: &Bed, scheme: &str) {
     assert_eq!((pushed["branch"].as_str(), pushed["commits"].as_u64()), (Some("sheep"), Some(2)));
 }
 
+/// More comments than one answer of the host holds, with suggestions at the beginning, at the seam and at the end.
+fn many_comments(bed: &Bed, scheme: &str) {
+    let repo = clone(&bed.environment, &bed.host, scheme);
+    let lines: String = (1..=300).map(|line| format!("{line}\n")).collect();
+    let head = push(&repo, "refs/pull/7/head", "topic.txt", &lines);
+    let suggesting = [1, 100, 101, 250];
+    let comments = (1..=250).map(|id| {
+        let body = format!("```suggestion\nline {id}\n```");
+        comment(id, &head, (id, id), if suggesting.contains(&id) { &body } else { "a word" })
+    });
+    bed.host.offer(PullRequest { comments: comments.collect(), ..request(7) });
+    bed.imi(&repo, &["review", "7"]).ok();
+    let listed = bed.imi(&repo, &["review", "suggestions", "7"]).data();
+    let all = listed["suggestions"].as_array().unwrap().iter();
+    assert_eq!(all.map(|one| one["comment"].as_u64().unwrap()).collect::<Vec<_>>(), suggesting);
+    let pages = bed.host.asked().into_iter().filter(|asked| asked.path.contains("/comments")).count();
+    assert_eq!(pages, 3, "each page once");
+}
+
+#[test]
+fn comments_beyond_the_first_page_are_read_by_gh() {
+    many_comments(&Bed::with_gh(), "https");
+}
+
+#[test]
+fn comments_beyond_the_first_page_are_read_by_the_api() {
+    many_comments(&Bed::with_api(), "http");
+}
+
 #[test]
 fn suggestions_become_commits_by_gh() {
     let bed = Bed::with_gh();

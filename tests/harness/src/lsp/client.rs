@@ -310,6 +310,20 @@ impl LspClient {
         poll.expect("the language server ends", || self.child.try_wait().ok().flatten()).code()
     }
 
+    /// SIGKILL. Gives the messages of a method that no test looked at yet, and forgets the others: the last one may be half.
+    #[must_use]
+    pub fn kill(mut self, method: &str) -> Vec<Value> {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ended = self.inbox.wait(TIMEOUT, |state| state.ended.then_some(()));
+        self.inbox.update(|state| {
+            state.stray.clear();
+            state.broken = None;
+            let fresh = |message: &Message| !message.handled && message.value["method"] == method;
+            state.messages.drain(..).filter(fresh).map(|message| message.value).collect()
+        })
+    }
+
     /// Leaves as the protocol says.
     ///
     /// # Panics
