@@ -31,7 +31,7 @@ export async function agent({ workbench, step, options, path, file }) {
     return workbench.until("the session goes on and ends", async (seen) => {
       const shown = await workbench.sessionText(PROMPT);
       seen(shown);
-      return /completed · \d+ tokens in/.test(shown) && shown;
+      return /completed(: [^·]*)? · \d+ tokens in/.test(shown) && shown;
     });
   });
 
@@ -52,6 +52,35 @@ export async function agent({ workbench, step, options, path, file }) {
     return usage;
   });
 
+  if (options.agent.review) {
+    await review({ workbench, step, text, before });
+  }
+
+  await step("agent-resumed", async () => {
+    await workbench.front(PROMPT.slice(0, 20));
+    await workbench.command("Podium: Resume Session…");
+    await workbench.answer("What next?", "Thank you");
+    return workbench.until("the next turn is in the same view", async (seen) => {
+      const shown = await workbench.sessionText(PROMPT);
+      seen(shown);
+      return /You are welcome\..*completed/.test(shown) && shown;
+    });
+  });
+
+  await step("agent-found", async () => {
+    await workbench.command("Podium: Search Sessions…");
+    await workbench.type("welcome");
+    await workbench.choose(PROMPT);
+    return workbench.until("the session is in front", async (seen) => {
+      const tab = await workbench.activeTab();
+      seen(tab);
+      return tab !== null && tab.startsWith(PROMPT.slice(0, 20)) && tab;
+    });
+  });
+}
+
+/** What the agent changed, beside what was there: one change is taken back, the other one kept. */
+async function review({ workbench, step, text, before }) {
   await step("agent-diff", async () => {
     await workbench.command("Podium: Review Changes of Session…");
     const sides = await workbench.until("both sides are shown", async (seen) => {
@@ -78,28 +107,6 @@ export async function agent({ workbench, step, options, path, file }) {
     assert.equal(text(), before.map((line) => (line === "19" ? "neunzehn" : line)).join("\n"));
     await workbench.titleAction("Keep Change");
     await workbench.until("nothing is left to decide", async () => (await workbench.titleActions("Keep Change")) === 0);
-  });
-
-  await step("agent-resumed", async () => {
-    await workbench.front(PROMPT.slice(0, 20));
-    await workbench.command("Podium: Resume Session…");
-    await workbench.answer("What next?", "Thank you");
-    return workbench.until("the next turn is in the same view", async (seen) => {
-      const shown = await workbench.sessionText(PROMPT);
-      seen(shown);
-      return /You are welcome\..*completed/.test(shown) && shown;
-    });
-  });
-
-  await step("agent-found", async () => {
-    await workbench.command("Podium: Search Sessions…");
-    await workbench.type("welcome");
-    await workbench.choose(PROMPT);
-    return workbench.until("the session is in front", async (seen) => {
-      const tab = await workbench.activeTab();
-      seen(tab);
-      return tab !== null && tab.startsWith(PROMPT.slice(0, 20)) && tab;
-    });
   });
 }
 

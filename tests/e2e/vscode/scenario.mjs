@@ -142,7 +142,7 @@ async function session({ workbench, step, run, options, name, prompt, kill }) {
       const frame = await workbench.sessionPage(title);
       const [text, distance] = (await frame?.evaluate(endOfPage).catch(() => undefined)) ?? ["", NaN];
       seen([text, distance]);
-      return /completed · \d+ tokens in/.test(text) && distance < 40;
+      return /completed(: [^·]*)? · \d+ tokens in/.test(text) && distance < 40;
     }, limit));
 
   await step(`${name}-text`, async () => {

@@ -122,6 +122,7 @@ export async function pickWorktree(
     const description = [row.description, activity(worktree, now)].filter((part) => part !== "").join(" · ");
     return { label: row.label, description, iconPath: new vscode.ThemeIcon(row.icon), ...detail, worktree };
   });
-  const chosen = await vscode.window.showQuickPick(items, { placeHolder, matchOnDescription: true, matchOnDetail: true });
+  const options = { ignoreFocusOut: true, placeHolder, matchOnDescription: true, matchOnDetail: true };
+  const chosen = await vscode.window.showQuickPick(items, options);
   return chosen?.worktree;
 }

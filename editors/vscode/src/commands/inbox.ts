@@ -32,7 +32,8 @@ async function choose(context: CommandContext, argument: unknown): Promise<void>
   if (session) {
     entries.push({ label: "$(go-to-file) Open the session first", run: () => context.panels.show(session, false) });
   }
-  const chosen = await vscode.window.showQuickPick(entries, { title: `${item.agentId} asks`, placeHolder: item.question });
+  const options = { ignoreFocusOut: true, title: `${item.agentId} asks`, placeHolder: item.question };
+  const chosen = await vscode.window.showQuickPick(entries, options);
   await chosen?.run();
 }
 
@@ -48,7 +49,8 @@ async function pickQuestion(context: CommandContext): Promise<InboxItem | undefi
     description: `${item.agentId} · ${clock(item.askedAt, new Date())}`,
     item,
   }));
-  return (await vscode.window.showQuickPick(items, { title: "Questions", placeHolder: "Which one?", matchOnDescription: true }))?.item;
+  const options = { ignoreFocusOut: true, title: "Questions", placeHolder: "Which one?", matchOnDescription: true };
+  return (await vscode.window.showQuickPick(items, options))?.item;
 }
 
 /** A question that just came, in the corner of the window: it takes no focus, and waits in the view as well. */

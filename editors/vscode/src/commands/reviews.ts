@@ -43,7 +43,7 @@ async function pickFile(files: readonly FileDiff[]): Promise<FileDiff | undefine
     description: [changeWords(file.status), omittedWords(file), countWords(file)].filter(Boolean).join(" · "),
     file,
   }));
-  return (await vscode.window.showQuickPick(items, { placeHolder: "Which file?", matchOnDescription: true }))?.file;
+  return (await vscode.window.showQuickPick(items, { ignoreFocusOut: true, placeHolder: "Which file?", matchOnDescription: true }))?.file;
 }
 
 function countWords(file: FileDiff): string {

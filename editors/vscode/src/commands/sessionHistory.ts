@@ -28,6 +28,7 @@ async function search(context: CommandContext): Promise<void> {
   const pick = vscode.window.createQuickPick<Found>();
   pick.placeholder = "Words of a prompt, an answer or a tool call";
   pick.title = "Search Sessions";
+  pick.ignoreFocusOut = true;
   let timer: NodeJS.Timeout | undefined;
   let round = 0;
   const ask = async (query: string): Promise<void> => {
@@ -90,7 +91,8 @@ async function fork(context: CommandContext, argument: unknown): Promise<void> {
     { label: "$(git-branch) In a worktree of its own", detail: "with the files of the place it begins from", apart: true },
     { label: "$(files) In the same worktree", detail: "files stay as they are", apart: false },
   ];
-  const place = await vscode.window.showQuickPick(places, { title: `Fork “${shortened(session.title, 40)}”`, placeHolder: "Where?" });
+  const options = { ignoreFocusOut: true, title: `Fork “${shortened(session.title, 40)}”`, placeHolder: "Where?" };
+  const place = await vscode.window.showQuickPick(places, options);
   if (place === undefined) {
     return;
   }
@@ -137,7 +139,8 @@ async function pickCheckpoint(context: CommandContext, session: SessionInfo): Pr
     detail: shortened(checkpoint.title, 100),
     checkpoint,
   }));
-  return (await vscode.window.showQuickPick(items, { title: "Rewind", placeHolder: "To where?", matchOnDetail: true }))?.checkpoint;
+  const options = { ignoreFocusOut: true, title: "Rewind", placeHolder: "To where?", matchOnDetail: true };
+  return (await vscode.window.showQuickPick(items, options))?.checkpoint;
 }
 
 async function asText(context: CommandContext, argument: unknown): Promise<void> {

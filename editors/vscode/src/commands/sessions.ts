@@ -106,7 +106,8 @@ async function pickProvider(context: CommandContext): Promise<ProviderInfo | und
     ...providers.filter((provider) => !provider.usable).map(item),
   ];
   const placeHolder = usable.length === 0 ? "No provider can be used; choose one to see what it needs" : "Which provider?";
-  const chosen = await vscode.window.showQuickPick(items, { title: "Start Session", placeHolder, matchOnDetail: true });
+  const options = { ignoreFocusOut: true, title: "Start Session", placeHolder, matchOnDetail: true };
+  const chosen = await vscode.window.showQuickPick(items, options);
   if (chosen?.provider?.usable === false) {
     void vscode.window.showWarningMessage(`${chosen.provider.name} cannot be used: ${chosen.provider.why}`);
     return undefined;
@@ -177,5 +178,5 @@ export async function pickSession(
     const row = sessionRow(session, new Date());
     return { label: row.label, description: row.description, iconPath: new vscode.ThemeIcon(row.icon), session };
   });
-  return (await vscode.window.showQuickPick(items, { placeHolder, matchOnDescription: true }))?.session;
+  return (await vscode.window.showQuickPick(items, { ignoreFocusOut: true, placeHolder, matchOnDescription: true }))?.session;
 }

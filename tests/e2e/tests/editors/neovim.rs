@@ -85,6 +85,50 @@ fn neovim_shows_the_line_that_another_worktree_changes_and_clears_it() {
 }
 
 #[test]
+fn neovim_answers_an_agent_shows_what_it_changed_and_goes_on_with_it() {
+    let environment = TestEnvironment::new();
+    environment.podium(["config", "set", "permission", super::agent::RULES]).ok();
+    let repo = environment.repo();
+    repo.write("poem.txt", &super::agent::POEM);
+    repo.commit("poem");
+    repo.git(["push", "-q"]);
+    let made = environment.imi(["feat", "agent"]).within(&repo).data();
+    let file = PathBuf::from(made["worktree"]["path"].as_str().unwrap()).join("poem.txt");
+    let model = super::agent::model("poem.txt");
+    let scripts = checkout().join("tests/e2e/neovim");
+    let out = environment.root().join("result.json");
+    let drive = format!("luafile {}", scripts.join("agent.lua").display());
+    let mut nvim = environment
+        .program(ToolPaths::load().get("nvim"))
+        .args(["--headless", "--clean", "-u"])
+        .arg(scripts.join("init.lua"))
+        .args(["-c", &drive])
+        .within(&repo)
+        .var("PODIUM_NVIM_PLUGIN", checkout().join("editors/neovim"))
+        .var("PODIUM_BIN", binary("podium"))
+        .var("PODIUM_E2E_FILE", &file)
+        .var("PODIUM_E2E_OUT", &out)
+        .timeout(Duration::from_secs(180));
+    for (name, value) in super::agent::variables(&model) {
+        nvim = nvim.var(name, value);
+    }
+    let run = nvim.run();
+    let result = fs::read_to_string(&out).unwrap_or_else(|e| panic!("no result: {e}: {run:#?}"));
+    let shown: Value = serde_json::from_str(&result).unwrap();
+    let expected: Vec<String> = (1..=20)
+        .map(|line| match line {
+            2 => "zwei".to_owned(),
+            19 => "neunzehn".to_owned(),
+            _ => line.to_string(),
+        })
+        .collect();
+    assert_eq!(shown["file"], serde_json::json!(expected), "{shown:#}");
+    let asked = model.asked();
+    assert_eq!(asked.len(), 4, "{asked:#?}");
+    println!("{shown:#}");
+}
+
+#[test]
 fn the_plugin_does_what_its_specs_say() {
     let environment = TestEnvironment::new();
     let scripts = checkout().join("tests/e2e/neovim");

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
 
+use podium_harness::messages::Messages;
 use podium_harness::{TestEnvironment, ToolPaths, checkout, screenshots};
 use serde_json::{Map, Value, json};
 
@@ -14,11 +15,15 @@ fn vscode_does_the_main_job() {
     let node = tools.get("node");
     let vsix = packaged(&node);
     let environment = TestEnvironment::with_model();
+    environment.podium(["config", "set", "permission", super::agent::RULES]).ok();
     let repo = environment.repo();
     // Short: the document of a session about it stays on one screen.
     repo.write("hello.txt", "Hello, lighthouse.\n");
+    repo.write("poem.txt", &super::agent::POEM);
     repo.commit("hello");
     repo.git(["push", "-q"]);
+    repo.git(["push", "-q", "origin", "HEAD:refs/pull/7/head"]);
+    let model = super::agent::model("poem.txt");
     let options = environment.root().join("options.json");
     let given = json!({
         "codeServerEntry": tools.get("code_server_entry"),
@@ -27,12 +32,13 @@ fn vscode_does_the_main_job() {
         "playwrightCore": tools.get("playwright_core"),
         "vsix": vsix,
         "workspace": repo.path(),
-        "env": variables(&environment, &node),
+        "env": variables(&environment, &node, &model),
         "screenshotDir": screenshots(),
         "file": "hello.txt",
         // Long enough to be killed in mid-answer.
         "prompt": "Write a long story about a lighthouse and the sea",
         "killDaemon": true,
+        "agent": { "provider": "anthropic", "file": "poem.txt", "request": 7 },
     });
     fs::write(&options, given.to_string()).unwrap();
     let mut drive = environment
@@ -63,7 +69,7 @@ fn read_lines(output: impl std::io::Read) -> Vec<Value> {
         .collect()
 }
 
-fn variables(environment: &TestEnvironment, node: &Path) -> Map<String, Value> {
+fn variables(environment: &TestEnvironment, node: &Path, model: &Messages) -> Map<String, Value> {
     let mut vars: Map<String, Value> = environment
         .vars()
         .iter()
@@ -71,6 +77,7 @@ fn variables(environment: &TestEnvironment, node: &Path) -> Map<String, Value> {
         .collect();
     let path = vars["PATH"].as_str().unwrap_or_default();
     vars["PATH"] = format!("{path}:{}", node.parent().unwrap().display()).into();
+    vars.extend(super::agent::variables(model).map(|(name, value)| (name.to_owned(), value.into())));
     vars
 }
 

@@ -12,6 +12,7 @@ mod daemon;
 mod full_disk;
 mod fuzz_seeds;
 mod guard;
+mod helix;
 mod hostile_clients;
 mod inbox;
 mod injection;

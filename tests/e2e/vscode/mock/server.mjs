@@ -1,5 +1,6 @@
 // The language server's side of the extension's conversation.
 import { fileURLToPath } from "node:url";
+import { changes, revert } from "./agent.mjs";
 import { attach, cancel, goOn, listSessions, resume, start } from "./sessions.mjs";
 import { connect } from "./wire.mjs";
 import { change, claim, createWorktree, load, me, onChange, Refused, release, removeWorktree, undoRemove, worktrees } from "./world.mjs";
@@ -84,12 +85,14 @@ export function serve() {
     "podium/worktree/undo": (params) => undoRemove(dirOf(folderOf(params)), params.id),
     "podium/claim/acquire": (params) => claim(named(params, params.worktree).name, params.agentId ?? me, params.force),
     "podium/claim/release": (params) => release(named(params, params.worktree).name),
-    "podium/session/list": () => ({ sessions: listSessions() }),
+    "podium/session/list": ({ query = "" }) => ({ sessions: listSessions().filter(({ id }) => JSON.stringify(load().sessions[id]).includes(query)) }),
     "podium/session/show": ({ id, fromSeq = 0 }) => {
       const session = load().sessions[id];
       if (!session) throw new Refused("not_found", `no session ${id}`);
       return { ...session, items: session.items.filter((item) => item.seq > fromSeq), more: false };
     },
+    "podium/session/diff": ({ id }) => changes(id),
+    "podium/session/revert": (params) => revert(params),
     "podium/session/start": (params) => start(params),
     "podium/session/resume": (params) => resume(params),
     "podium/session/cancel": ({ id }) => cancel(id),
@@ -100,7 +103,7 @@ export function serve() {
     "podium/provider/list": () => ({
       providers: [
         { name: "local", usable: true, why: "SmolLM2-135M-Instruct is here and works without a network", models: ["SmolLM2-135M-Instruct"] },
-        { name: "anthropic", usable: false, why: "no key: set ANTHROPIC_API_KEY", models: [] },
+        { name: "anthropic", usable: true, why: "an agent that changes poem.txt and asks", models: [] },
       ],
     }),
     "podium/artifact/list": () => ({ artifacts: [artifact()] }),

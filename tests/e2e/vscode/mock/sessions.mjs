@@ -1,5 +1,6 @@
 // Sessions whose provider speaks a canned text, a few letters at a time.
 import { randomUUID } from "node:crypto";
+import { begin } from "./agent.mjs";
 import { change, load } from "./world.mjs";
 
 const EVERY_MS = 40;
@@ -28,7 +29,7 @@ export function listSessions() {
     .reverse();
 }
 
-export function start({ prompt, provider, worktree, agentId }) {
+export function start({ prompt, provider, worktree, agentId, repo }) {
   const id = randomUUID();
   const now = new Date().toISOString();
   change((state, log) => {
@@ -40,7 +41,8 @@ export function start({ prompt, provider, worktree, agentId }) {
     add(state.sessions[id], "prompt", prompt);
     log("session.started", { id });
   });
-  speak(id);
+  if (provider === "anthropic") begin(id, repo, add, finish);
+  else speak(id);
   return started(id);
 }
 
@@ -65,9 +67,10 @@ function started(id) {
   return { id, provider, model, worktree, status, lastSeq };
 }
 
-function add(session, kind, text, final) {
+function add(session, kind, text, data, final) {
   session.lastSeq += 1;
-  session.items.push({ seq: session.lastSeq, kind, text, time: new Date().toISOString(), ...(final ? { final } : {}) });
+  const item = { seq: session.lastSeq, kind, text, time: new Date().toISOString() };
+  session.items.push({ ...item, ...(data ? { data } : {}), ...(final ? { final } : {}) });
 }
 
 /** Goes on with what an earlier process was saying when it died. */
@@ -78,6 +81,11 @@ export function goOn() {
 }
 
 function speak(id) {
+  if (load().sessions[id].diff) {
+    change((state) => add(state.sessions[id], "text", "You are welcome.", undefined, true));
+    finish(id, "completed");
+    return;
+  }
   const said = load().sessions[id].items.filter((item) => item.kind === "text").length;
   const pieces = ANSWER.match(/\s*\S+|\s+$/g).slice(said);
   const timer = setInterval(() => {
@@ -85,8 +93,8 @@ function speak(id) {
       const session = state.sessions[id];
       if (session.status !== "in_progress") return false;
       const piece = pieces.shift();
-      if (piece !== undefined) add(session, "text", piece, pieces.length === 0);
-      if (session.lastSeq % 20 === 0) add(session, "checkpoint", "");
+      if (piece !== undefined) add(session, "text", piece, undefined, pieces.length === 0);
+      if (session.lastSeq % 20 === 0) add(session, "checkpoint", "", { id: randomUUID() });
       return pieces.length > 0;
     });
     if (!more) {
@@ -96,12 +104,12 @@ function speak(id) {
   }, EVERY_MS);
 }
 
-function finish(id, status) {
+function finish(id, status, usage) {
   change((state, log) => {
     const session = state.sessions[id];
     session.status = status;
     session.updatedAt = new Date().toISOString();
-    session.usage = { inputTokens: 21, outputTokens: session.lastSeq, costUsd: 0 };
+    session.usage = usage ?? { inputTokens: 21, outputTokens: session.lastSeq, costUsd: 0 };
     log("session.ended", { id, status });
   });
 }
