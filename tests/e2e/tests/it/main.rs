@@ -3,6 +3,7 @@
 
 mod agent_loop;
 mod bad_input;
+mod budgets;
 mod claims;
 mod code_hosts;
 mod complaints;
