@@ -386,6 +386,15 @@ pub static KEYS: &[Key] = &[
         project: false,
     },
     number(
+        "sessions.run_grace_seconds",
+        0,
+        604_800,
+        || json!(120),
+        false,
+        "seconds that a task which a crash cut off waits for its client, until its work is committed and its worktree \
+         given back",
+    ),
+    number(
         "sessions.checkpoint_items",
         4,
         10_000,

@@ -63,4 +63,6 @@ pub use snapshot::{Snapshot, SnapshotScope, copy_index_file};
 pub use trial::{Conflict, ConflictKind, Lines, Trial, Work};
 pub use trunk::{Trunk, TrunkSource};
 pub use version::GitVersion;
-pub use write::{AddWorktree, Edit, Edited, MergedTree, Peek, RepoWriter, TreeSize, WorktreeStart, links_to};
+pub use write::{
+    AddWorktree, CommitPaths, Edit, Edited, MergedTree, Peek, RepoWriter, TreeSize, WorktreeStart, links_to,
+};

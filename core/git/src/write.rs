@@ -1,6 +1,7 @@
 //! Changes to a repository, one at a time.
 
 mod branches;
+mod commits;
 mod edits;
 mod merges;
 mod resume;
@@ -20,6 +21,7 @@ use crate::parse;
 use crate::queue::RepoLock;
 use crate::repo::Repo;
 
+pub use commits::CommitPaths;
 pub use edits::{Edit, Edited};
 pub use merges::MergedTree;
 pub use spares::{Peek, TreeSize, links_to};

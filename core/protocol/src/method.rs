@@ -185,12 +185,18 @@ methods! {
     "session/start" SessionStart(SessionStartParams) -> SessionStarted, Anyone, Command, env: true;
     /// Goes on with a session, or adds a turn.
     "session/resume" SessionResume(SessionResumeParams) -> SessionStarted, Anyone, Command, env: true;
+    /// Claim, session, commit, release: runs an agent on a task in a worktree of its own; `session/attach` streams it.
+    "session/run" SessionRun(SessionRunParams) -> SessionRunStarted, Person, Command, env: true;
+    /// What came of a run: commits, changed files, whether the worktree is free again.
+    "session/outcome" SessionOutcome(SessionOutcomeParams) -> RunInfo, Anyone, Command, env: false;
     /// Streams the items of a session.
     "session/attach" SessionAttach(SessionAttachParams) -> SessionAttached, Anyone, Method, env: false;
     /// Ends a running session; what it said stays.
     "session/cancel" SessionCancel(SessionCancelParams) -> SessionCancelled, Anyone, Command, env: false;
     /// Sessions, newest first.
     "session/list" SessionListMethod(SessionListParams) -> SessionList, Anyone, Command, env: false;
+    /// Sessions whose transcript holds these words, and where.
+    "session/search" SessionSearch(SessionSearchParams) -> SessionHits, Anyone, Command, env: false;
     /// A session with its transcript.
     "session/show" SessionShow(SessionShowParams) -> SessionShown, Anyone, Command, env: false;
     /// Places of a session to go back to.

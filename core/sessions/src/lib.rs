@@ -31,6 +31,7 @@ mod prompt;
 mod provider;
 mod reading;
 mod rows;
+mod search;
 pub mod tools;
 mod turn;
 mod used;

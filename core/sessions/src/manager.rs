@@ -1,6 +1,6 @@
 //! The service: start, resume, cancel, list, show, attach.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -69,7 +69,7 @@ pub(crate) struct Inner {
     pub(crate) artifacts: Artifacts,
     pub(crate) hub: Hub,
     /// Sessions about to be started: their claims are made before they are.
-    announced: Mutex<HashSet<String>>,
+    announced: Mutex<HashMap<String, usize>>,
     pub(crate) settings: Settings,
 }
 
@@ -81,7 +81,13 @@ pub struct Announced {
 
 impl Drop for Announced {
     fn drop(&mut self) {
-        self.inner.announced.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+        let mut announced = self.inner.announced.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = announced.get_mut(&self.id) {
+            *count -= 1;
+            if *count == 0 {
+                announced.remove(&self.id);
+            }
+        }
     }
 }
 
@@ -140,8 +146,24 @@ impl Sessions {
     /// Keeps what is claimed in the name of a session that does not exist yet.
     #[must_use]
     pub fn announce(&self, id: &str) -> Announced {
-        self.inner.announced.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned());
+        let mut announced = self.inner.announced.lock().unwrap_or_else(PoisonError::into_inner);
+        *announced.entry(id.to_owned()).or_default() += 1;
+        drop(announced);
         Announced { inner: Arc::clone(&self.inner), id: id.to_owned() }
+    }
+
+    /// Whether a session could be started with this provider and model; asked before a place is made for it.
+    ///
+    /// # Errors
+    /// `UnknownProvider`, `NoProvider`, `UnknownModel`.
+    pub async fn check_startable(
+        &self,
+        provider: Option<&str>,
+        model: Option<&str>,
+        env: &Env,
+    ) -> Result<(), SessionError> {
+        let provider = self.choose(provider, env).await?;
+        check_model(provider.as_ref(), model)
     }
 
     /// Starts a session; its first turn runs in the background.
@@ -378,7 +400,8 @@ impl Sessions {
     /// Whether a claim that is bound to this session still stands: it runs, or is unfinished and can go on.
     #[must_use]
     pub fn holds_claim(&self, id: &str) -> bool {
-        let announced = || self.inner.announced.lock().unwrap_or_else(PoisonError::into_inner).contains(id);
+        let announced =
+            || self.inner.announced.lock().unwrap_or_else(PoisonError::into_inner).contains_key(id);
         if self.is_running(id) || announced() {
             return true;
         }
@@ -395,7 +418,8 @@ impl Sessions {
 
     /// Whether a turn of it runs, is about to, or is to go on after a restart.
     pub async fn is_active(&self, id: &str) -> bool {
-        let announced = || self.inner.announced.lock().unwrap_or_else(PoisonError::into_inner).contains(id);
+        let announced =
+            || self.inner.announced.lock().unwrap_or_else(PoisonError::into_inner).contains_key(id);
         if self.is_running(id) || announced() {
             return true;
         }

@@ -176,6 +176,19 @@ pub(crate) fn list(
     Ok(rows.map(|row| row.map(|r| (r.info, r.repo))).collect::<Result<_, _>>()?)
 }
 
+/// Sessions of a condition whose last value is their greatest number, newest first.
+pub(crate) fn matching(
+    conn: &Connection,
+    condition: &str,
+    values: impl podium_store::rusqlite::Params,
+) -> Result<Vec<(SessionInfo, Option<String>)>, StoreError> {
+    let sql =
+        format!("SELECT {COLUMNS} FROM sessions WHERE {condition} ORDER BY created_at DESC, id DESC LIMIT ?");
+    let mut statement = conn.prepare_cached(&sql)?;
+    let rows = statement.query_map(values, read_row)?;
+    Ok(rows.map(|row| row.map(|r| (r.info, r.repo))).collect::<Result<_, _>>()?)
+}
+
 /// Sessions that were started in these repositories, with them; all that were started in one, without a choice.
 pub(crate) fn started_in(
     conn: &Connection,

@@ -19,6 +19,7 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("../migrations/0008_permissions.sql")),
     M::up(include_str!("../migrations/0009_layouts.sql")),
     M::up(include_str!("../migrations/0012_usage.sql")),
+    M::up(include_str!("../migrations/0013_runs.sql")),
 ];
 
 /// Number of the newest schema.

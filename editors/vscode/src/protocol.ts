@@ -691,6 +691,13 @@ export interface ModelParams {
 
 export type ModelState = "absent" | "present" | "partial" | "corrupt";
 
+/** A worktree to be made, or entered where it exists. */
+export interface NewWorktree {
+  name: string;
+  /** `feat`, `fix`, `aiops`, `devops` or a type of the user's own. */
+  type: string;
+}
+
 export interface Part {
   /** What to do about it; empty when all is well. */
   hint: string;
@@ -990,6 +997,34 @@ export interface ReviewSuggestionsParams {
   uri?: string | null;
 }
 
+/** A run, and what came of it. */
+export interface RunInfo {
+  agentId: string;
+  branch: string | null;
+  /** Commits that the run made, oldest first; at most 1,000. */
+  commits: Array<string>;
+  /** Paths that they changed, relative to the worktree; at most 10,000. */
+  filesChanged: Array<string>;
+  path: string;
+  /** What went wrong after the session. */
+  problem?: string | null;
+  /** Whether the worktree is free again. */
+  released: boolean;
+  session: string;
+  state: RunState;
+  /** How the session ended; absent before. */
+  status?: SessionStatus | null;
+  task: string;
+  /** Fencing token of its claim. */
+  token: number;
+  /** Changed paths that are in no commit; at most 10,000. */
+  uncommitted: Array<string>;
+  worktree: string;
+}
+
+/** How far a run is. */
+export type RunState = "ended" | "working" | "finishing";
+
 /** Streams a session's items above `fromSeq`: first the stored ones, then live, each once and in order. */
 export interface SessionAttachParams {
   fromSeq?: number;
@@ -1127,6 +1162,38 @@ export interface SessionForked {
   worktreePath: string | null;
 }
 
+/** A session that was found, with where in it. */
+export interface SessionHit {
+  agentId: string | null;
+  /** Artifact that holds the newest complete answer. */
+  artifact?: string | null;
+  checkpoint: CheckpointRef | null;
+  createdAt: string;
+  id: string;
+  /** Sequence number of the newest item. */
+  lastSeq: number;
+  /** The best places, at most 3. */
+  matches: Array<SessionMatch>;
+  model: string | null;
+  provider: string;
+  /** Why it failed, was parked or interrupted. */
+  reason?: string | null;
+  /** Where it was started, if that is in a repository; in lists only. */
+  repo?: RepoRef | null;
+  status: SessionStatus;
+  /** First line of the prompt, at most 80 characters. */
+  title: string;
+  updatedAt: string;
+  usage: Usage;
+  /** Name of the worktree it works in. */
+  worktree: string | null;
+  worktreePath: string | null;
+}
+
+export interface SessionHits {
+  sessions: Array<SessionHit>;
+}
+
 /** A session without its transcript. */
 export interface SessionInfo {
   agentId: string | null;
@@ -1188,6 +1255,21 @@ export interface SessionListParams {
   /** `file:` URIs of places, such as the folders of a window: the repositories they lie in. Where none lies in one, they leave nothing out. */
   uris?: Array<string>;
   worktree?: string | null;
+}
+
+export interface SessionMatch {
+  kind: ItemKind;
+  /** Item in which the passage begins. */
+  seq: number;
+  /** Text around the words, one line. */
+  snippet: string;
+}
+
+export interface SessionOutcomeParams {
+  /** Id of the session. */
+  id: string;
+  /** Answer when the run has ended, or stopped short of it: interrupted, or parked until a person acts. */
+  wait?: boolean;
 }
 
 /** Something slow that is not yet text: loading weights, reading the prompt, restoring after a crash. */
@@ -1266,6 +1348,75 @@ export interface SessionRewound {
   to: string;
   /** The checkpoint that takes this rewind back. */
   undo: string;
+}
+
+/** Runs an agent on a task: takes a worktree for it, has it work there, commits what it leaves, gives the worktree back. */
+export interface SessionRunParams {
+  agentId: string;
+  /** Where somebody else has the worktree: take another free and unused one, else make one. */
+  elsewhere?: boolean;
+  /** Keep the worktree claimed for the agent afterwards. */
+  keepClaim?: boolean;
+  /** Upper bound of the answer, in tokens. */
+  maxTokens?: number | null;
+  model?: string | null;
+  /** Worktree to make. Neither this nor `worktree`: a new one, named after the task. */
+  new?: NewWorktree | null;
+  /** Leave uncommitted what the agent does not commit itself. */
+  noCommit?: boolean;
+  /** What the agent is told. Absent: the task. */
+  prompt?: string | null;
+  provider?: string | null;
+  /** Any path inside the repository or one of its worktrees, absolute. */
+  repo?: string | null;
+  /** The same as bytes, where the path is not UTF-8. Wins over `repo`. */
+  repoBytes?: Array<number> | null;
+  /** The client made up the id so that it may send the request twice: a run of that id is the answer. */
+  retry?: boolean;
+  /** Seed of the sampler of a local model; same seed, same text. */
+  seed?: number | null;
+  sessionId?: string | null;
+  /** What is to be done. Its first line heads the commit, and names the worktree where none is given. */
+  task: string;
+  /** 0 to 2; 0 takes the likeliest token always. */
+  temperature?: number | null;
+  /** Any `file:` URI inside it, for editors. */
+  uri?: string | null;
+  /** Wait this long for the worktree where somebody else has it, first come first served, in seconds (0 to 86,400). */
+  wait?: number | null;
+  /** Worktree to work in. */
+  worktree?: string | null;
+}
+
+export interface SessionRunStarted {
+  id: string;
+  /** It ran already, for somebody else: nothing was started. */
+  joined: boolean;
+  /** Newest item at the time of the answer; attach from here to see only what is new. */
+  lastSeq: number;
+  model: string | null;
+  provider: string;
+  run: RunInfo;
+  status: SessionStatus;
+  worktree: string | null;
+}
+
+/** Finds sessions by words of their prompts, answers and tool calls. */
+export interface SessionSearchParams {
+  /** Everything, whatever `uris` says. */
+  all?: boolean;
+  /** 1 to 1,000; default 50. Newest first. */
+  limit?: number | null;
+  /** Words, or beginnings of words, all of which the session must hold; at most 10. */
+  query: string;
+  /** Any path inside the repository or one of its worktrees, absolute. */
+  repo?: string | null;
+  /** The same as bytes, where the path is not UTF-8. Wins over `repo`. */
+  repoBytes?: Array<number> | null;
+  /** Any `file:` URI inside it, for editors. */
+  uri?: string | null;
+  /** `file:` URIs of places, such as the folders of a window: the repositories they lie in. Where none lies in one, they leave nothing out. */
+  uris?: Array<string>;
 }
 
 export interface SessionShowParams {
@@ -2021,9 +2172,12 @@ export interface Methods {
   "podium/session/export": { params: SessionExportParams; answer: SessionExported };
   "podium/session/fork": { params: SessionForkParams; answer: SessionForked };
   "podium/session/list": { params: SessionListParams; answer: SessionList };
+  "podium/session/outcome": { params: SessionOutcomeParams; answer: RunInfo };
   "podium/session/resume": { params: SessionResumeParams; answer: SessionStarted };
   "podium/session/revert": { params: SessionRevertParams; answer: SessionReverted };
   "podium/session/rewind": { params: SessionRewindParams; answer: SessionRewound };
+  "podium/session/run": { params: SessionRunParams; answer: SessionRunStarted };
+  "podium/session/search": { params: SessionSearchParams; answer: SessionHits };
   "podium/session/show": { params: SessionShowParams; answer: SessionShown };
   "podium/session/start": { params: SessionStartParams; answer: SessionStarted };
   "podium/session/usage": { params: SessionUsageParams; answer: SessionUsage };

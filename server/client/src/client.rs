@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use podium_protocol::{
     EventsSubscribe, EventsSubscribeParams, Hello, Method, OutgoingRequest, PROTOCOL_VERSION, Progress,
-    SessionAttach, SessionAttachParams, SessionResume, SessionStart, Stop, StopParams, StopReason, Welcome,
-    WireError, method_info, notify,
+    SessionAttach, SessionAttachParams, SessionResume, SessionRun, SessionStart, Stop, StopParams,
+    StopReason, Welcome, WireError, method_info, notify,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -180,7 +180,7 @@ impl Client {
         params: M::Params,
         progress: Option<mpsc::UnboundedSender<Progress>>,
     ) -> Result<M::Answer, WireError> {
-        let answer = if matches!(M::NAME, SessionStart::NAME | SessionResume::NAME) {
+        let answer = if matches!(M::NAME, SessionStart::NAME | SessionRun::NAME | SessionResume::NAME) {
             let params = serde_json::to_value(params).map_err(|e| WireError::internal(e.to_string()))?;
             self.request(M::NAME, params, progress).await?
         } else {
@@ -377,7 +377,7 @@ fn read_token(path: &std::path::Path) -> Result<String, WireError> {
 /// Whether a request may be sent a second time when its connection broke before the answer. A start gets an id, so
 /// that the second one finds the session of the first.
 fn make_repeatable(method: &str, params: &mut Value) -> bool {
-    if method == SessionStart::NAME && params["continue"] != true {
+    if method == SessionRun::NAME || (method == SessionStart::NAME && params["continue"] != true) {
         if params["sessionId"].is_null() && params.is_object() {
             params["sessionId"] = Value::String(uuid::Uuid::now_v7().to_string());
             params["retry"] = Value::Bool(true);

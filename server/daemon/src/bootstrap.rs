@@ -30,6 +30,7 @@ use crate::Options;
 use crate::forge::Hosts;
 use crate::home::{self, HomeError, HomeLock};
 use crate::ipc::{CapabilitySockets, Listening, bind};
+use crate::runs::{self, Runs};
 use crate::state::{Daemon, host_name};
 use crate::workplaces::ClaimedWorkplaces;
 use crate::{logging, tasks};
@@ -144,6 +145,7 @@ async fn serve(options: Options) -> Result<(), StartError> {
     let daemon = Arc::new(assemble(options, config, token, store)?);
     let socket = listen(&home)?;
     daemon.sessions.recover().await?;
+    runs::announce(&daemon).await;
     daemon.worktrees.recover().await;
     tracing::info!(version = daemon.version, pid = std::process::id(), home = %home.root().display(), "ready");
     let background = [
@@ -158,6 +160,7 @@ async fn serve(options: Options) -> Result<(), StartError> {
         tokio::spawn(tasks::config_reload::run(Arc::clone(&daemon))),
         tokio::spawn(tasks::spares::run(Arc::clone(&daemon))),
         tokio::spawn(tasks::sync::run(Arc::clone(&daemon))),
+        tokio::spawn(runs::recover(Arc::clone(&daemon))),
     ];
     socket.accept(Arc::clone(&daemon), None).await;
     for task in background {
@@ -252,6 +255,7 @@ fn assemble(options: Options, config: Arc<Live>, token: String, store: Store) ->
         sessions,
         worktrees,
         capabilities: CapabilitySockets::default(),
+        runs: Runs::default(),
         clients: AtomicU32::new(0),
         ending: watch::channel(None).0,
         activity: tokio::sync::Notify::new(),

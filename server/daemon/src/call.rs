@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use crate::ipc::Peer;
 use crate::services::{
-    artifacts, claims, config, conflicts, events, inbox, models, provide, repos, reviews, sessions, sync,
-    system, upkeep, worktrees,
+    artifacts, claims, config, conflicts, events, inbox, models, provide, repos, reviews, runs, search,
+    sessions, sync, system, upkeep, worktrees,
 };
 use crate::state::{Daemon, user_name};
 
@@ -137,10 +137,13 @@ pub(crate) async fn dispatch(call: Call, method: &str, params: Value) -> Result<
         SyncBackupsMethod => sync::backups,
         SessionStart => sessions::start,
         SessionResume => sessions::resume,
+        SessionRun => runs::run,
+        SessionOutcome => runs::outcome,
         SessionAttach => sessions::attach,
         SessionUsageMethod => sessions::usage,
         SessionCancel => sessions::cancel,
         SessionListMethod => sessions::list,
+        SessionSearch => search::sessions,
         SessionShow => sessions::show,
         SessionCapabilityMethod => sessions::capability,
         ProviderListMethod => sessions::providers,

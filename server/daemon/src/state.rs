@@ -14,6 +14,7 @@ use podium_worktrees::Worktrees;
 use tokio::sync::watch;
 
 use crate::ipc::CapabilitySockets;
+use crate::runs::Runs;
 
 /// The running daemon.
 pub(crate) struct Daemon {
@@ -33,6 +34,7 @@ pub(crate) struct Daemon {
     pub(crate) agents: Arc<AgentHost>,
     pub(crate) worktrees: Worktrees,
     pub(crate) capabilities: CapabilitySockets,
+    pub(crate) runs: Runs,
     pub(crate) clients: AtomicU32,
     /// Set once when the daemon is to end.
     pub(crate) ending: watch::Sender<Option<StopReason>>,

@@ -25,6 +25,8 @@ const READS: &[&str] = &[
     "type/list",
     "claim/verify",
     "session/list",
+    "session/search",
+    "session/outcome",
     "session/show",
     "session/usage",
     "session/checkpoints",
@@ -74,11 +76,12 @@ const IN_A_REPO: &[&str] = &[
     "claim/verify",
     "claim/heartbeat",
     "session/start",
+    "session/run",
     "session/resume",
 ];
 
 /// Lists over repositories: those of the window's folders, where the request names none.
-const OVER_REPOS: &[&str] = &["session/list", "artifact/list"];
+const OVER_REPOS: &[&str] = &["session/list", "session/search", "artifact/list"];
 
 /// Methods in an agent's name.
 const FOR_AN_AGENT: &[&str] = &[
@@ -91,6 +94,7 @@ const FOR_AN_AGENT: &[&str] = &[
     "claim/release",
     "claim/verify",
     "session/start",
+    "session/run",
     "inbox/ask",
 ];
 

@@ -21,6 +21,7 @@ mod paths;
 mod permission;
 mod resume;
 mod script;
+mod search;
 mod toolbox;
 mod tools;
 mod window;

@@ -58,6 +58,27 @@ impl Worktrees {
         params: ClaimAcquireParams,
         caller: &Caller,
     ) -> Result<ClaimAcquired, WireError> {
+        self.acquire_as(params, caller, false).await
+    }
+
+    /// The same for a session that shares the worktree with no other, also not with one of the same agent.
+    ///
+    /// # Errors
+    /// As [`Worktrees::acquire`].
+    pub async fn acquire_alone(
+        &self,
+        params: ClaimAcquireParams,
+        caller: &Caller,
+    ) -> Result<ClaimAcquired, WireError> {
+        self.acquire_as(params, caller, true).await
+    }
+
+    async fn acquire_as(
+        &self,
+        params: ClaimAcquireParams,
+        caller: &Caller,
+        alone: bool,
+    ) -> Result<ClaimAcquired, WireError> {
         may_force(params.force, caller)?;
         let wait = params.wait.unwrap_or_default();
         if wait > LONGEST_WAIT {
@@ -66,6 +87,7 @@ impl Worktrees {
         let agent = params.agent_id.as_deref();
         let mut claimant = self.claimant(agent, params.pid, params.session.as_deref(), caller)?;
         claimant.force = params.force;
+        claimant.alone = alone;
         let (repo, row) = self.find(&params.at, params.worktree.as_deref(), caller).await?;
         let acquired = if wait > 0 && !params.force {
             self.claim_in_turn(&repo, row, claimant, Patience::UntilMine, Duration::from_secs(wait.into()))
@@ -141,6 +163,7 @@ impl Worktrees {
         let Some(claim) = row.claim.clone() else { return Standing::Free };
         match self.alive(&claim) {
             Alive::No => Standing::Dead(claim),
+            _ if claimant.is_kept_out(&claim.binding) => Standing::Held(claim),
             _ if claim.agent_id == claimant.agent_id && claim.host == self.inner.settings.host => {
                 Standing::Mine(claim)
             }

@@ -1,6 +1,7 @@
 //! Exclusive, fenced claims.
 
 mod acquire;
+mod deliver;
 mod mirror;
 mod owner;
 mod queue;
@@ -9,6 +10,7 @@ mod standing;
 mod verify;
 mod watch;
 
+pub use deliver::{Delivered, Delivery};
 pub(crate) use mirror::{is_foreign, lock_reason, locked_outside};
 pub(crate) use owner::may_force;
 pub(crate) use queue::Queues;

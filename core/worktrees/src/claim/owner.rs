@@ -18,6 +18,15 @@ pub(crate) struct Claimant {
     /// The caller's name, for the log.
     pub(crate) by: String,
     pub(crate) force: bool,
+    /// Another session is somebody else, also one of the same agent.
+    pub(crate) alone: bool,
+}
+
+impl Claimant {
+    /// Whether a session holds it that this one does not work beside.
+    pub(super) fn is_kept_out(&self, binding: &Binding) -> bool {
+        self.alone && matches!(binding, Binding::Session(_)) && *binding != self.binding
+    }
 }
 
 impl Worktrees {
@@ -56,7 +65,7 @@ impl Worktrees {
             }
             (None, None) => Binding::Heartbeat,
         };
-        Ok(Claimant { agent_id, binding, by: caller.name().to_owned(), force: false })
+        Ok(Claimant { agent_id, binding, by: caller.name().to_owned(), force: false, alone: false })
     }
 
     /// Whether the owner of a claim exists. Age alone never proves its death.

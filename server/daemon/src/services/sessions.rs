@@ -14,6 +14,7 @@ use tokio::sync::broadcast::error::RecvError;
 
 use super::scope;
 use crate::call::Call;
+use crate::runs;
 
 pub(crate) async fn start(call: Call, params: SessionStartParams) -> Result<SessionStarted, WireError> {
     if call.agent().is_some() {
@@ -124,6 +125,9 @@ async fn go_on(call: &Call, params: SessionStartParams, place: Place) -> Result<
 async fn take_up(call: &Call, id: &str, next: Next) -> Result<SessionStarted, WireError> {
     let info = call.daemon.sessions.info(id).await?;
     call.own_session(&info.id)?;
+    // Of a task that is being finished: then the turn begins behind that, under a claim of its own.
+    let turn = runs::turn(&call.daemon, &info.id).await?;
+    let info = call.daemon.sessions.info(&info.id).await?;
     let nothing_to_do = next.leaves_as_is(&info)?;
     let announced = call.daemon.sessions.announce(&info.id);
     if let (Some(agent), Some(name), Some(path)) = (&info.agent_id, &info.worktree, &info.worktree_path)
@@ -134,6 +138,9 @@ async fn take_up(call: &Call, id: &str, next: Next) -> Result<SessionStarted, Wi
         claim(call, name, agent, &info.id, &at).await?;
     }
     let started = call.daemon.sessions.go_on(&info.id, next, call.env.clone()).await;
+    if started.as_ref().is_ok_and(|started| turn.is_some() && !nothing_to_do && !started.joined) {
+        runs::adopt(&call.daemon, &info.id).await?;
+    }
     drop(announced);
     call.daemon.activity.notify_waiters();
     Ok(started?)

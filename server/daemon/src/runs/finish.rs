@@ -1,0 +1,132 @@
+//! After the session: what is left is committed, the claim is given back, and all of it is told. Each step does nothing
+//! the second time, so a next daemon begins again at the first.
+
+use std::sync::Arc;
+
+use podium_protocol::{RunState, SessionStatus, WireError};
+use podium_worktrees::{Caller, Delivered, Delivery};
+
+use super::rows::{self, Outcome, RunRow};
+use crate::state::{Daemon, user_name};
+
+/// Longest first line of a commit's message, in characters.
+const SUBJECT: usize = 72;
+
+/// Brings a run to its end, unless somebody has taken its session up again.
+pub(super) async fn finish(daemon: &Arc<Daemon>, session: &str) {
+    let _turn = daemon.runs.turn(session).await;
+    if daemon.sessions.is_running(session) {
+        return;
+    }
+    match try_finish(daemon, session).await {
+        Ok(()) => daemon.runs.close(session),
+        // The row is still open: the next start tries again. The claim stays, and so does the work.
+        Err(error) => {
+            tracing::error!(session, error = error.message, "a task could not be finished");
+            daemon.runs.set_stuck(session, error);
+        }
+    }
+    daemon.activity.notify_waiters();
+}
+
+async fn try_finish(daemon: &Arc<Daemon>, session: &str) -> Result<(), WireError> {
+    let Some(mut row) = rows::find(&daemon.store, session).await? else { return Ok(()) };
+    if row.state == RunState::Ended {
+        return Ok(());
+    }
+    let status = daemon.sessions.info(session).await?.status;
+    row.state = RunState::Finishing;
+    rows::save(&daemon.store, &row).await?;
+    let delivered = deliver(daemon, &row, status).await;
+    row.outcome = outcome(status, delivered);
+    row.outcome.released = give_back(daemon, &row).await?;
+    row.state = RunState::Ended;
+    rows::save(&daemon.store, &row).await
+}
+
+async fn deliver(daemon: &Daemon, row: &RunRow, status: SessionStatus) -> Result<Delivered, WireError> {
+    let delivery = Delivery {
+        worktree: row.worktree.clone(),
+        agent_id: row.agent_id.clone(),
+        token: row.token,
+        base: row.base.clone(),
+        message: row.commits_rest.then(|| message(row, status)),
+        keep_out: Arc::new(podium_secrets::is_secret_path),
+    };
+    let caller = Caller { person: format!("person:{}@{}", user_name(), daemon.host), ..Caller::default() };
+    daemon.worktrees.deliver(delivery, &caller).await
+}
+
+fn outcome(status: SessionStatus, delivered: Result<Delivered, WireError>) -> Outcome {
+    match delivered {
+        Ok(Delivered { commits, files, uncommitted, problem }) => {
+            let problem = problem.map(|why| format!("the rest is not committed: {why}"));
+            Outcome { status: Some(status), commits, files, uncommitted, released: false, problem }
+        }
+        Err(error) => Outcome { status: Some(status), problem: Some(error.message), ..Outcome::default() },
+    }
+}
+
+/// Whether the worktree is free again.
+async fn give_back(daemon: &Daemon, row: &RunRow) -> Result<bool, WireError> {
+    if row.keeps_claim {
+        daemon.worktrees.unbind_session(&row.session).await?;
+        return Ok(false);
+    }
+    daemon.worktrees.release_session(&row.session).await?;
+    Ok(true)
+}
+
+/// Message of the commit: the task, and who did it.
+fn message(row: &RunRow, status: SessionStatus) -> String {
+    let line: String =
+        row.task.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default().into();
+    let prefix = if status == SessionStatus::Completed { "" } else { "Unfinished: " };
+    let room = SUBJECT - prefix.len();
+    let subject = if line.chars().count() > room {
+        let cut: String = line.chars().take(room - 3).collect();
+        format!("{prefix}{}...", cut.trim_end())
+    } else {
+        format!("{prefix}{line}")
+    };
+    let body = if row.task.trim() == line && line.chars().count() <= room {
+        String::new()
+    } else {
+        format!("{}\n\n", row.task.trim())
+    };
+    format!("{subject}\n\n{body}Podium-Session: {}\n", row.session)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(task: &str) -> RunRow {
+        RunRow {
+            session: "s-1".into(),
+            task: task.into(),
+            agent_id: "claude-1".into(),
+            worktree: "w".into(),
+            name: "feat-x".into(),
+            path: "/w".into(),
+            branch: None,
+            token: 1,
+            base: None,
+            commits_rest: true,
+            keeps_claim: false,
+            state: RunState::Working,
+            outcome: Outcome::default(),
+        }
+    }
+
+    #[test]
+    fn a_message_is_headed_by_the_task() {
+        let done = SessionStatus::Completed;
+        assert_eq!(message(&row("Add a login"), done), "Add a login\n\nPodium-Session: s-1\n");
+        let long = format!("Add {}", "x".repeat(100));
+        let text = message(&row(&format!("{long}\nwith care")), SessionStatus::Failed);
+        let subject = text.lines().next().unwrap();
+        assert!(subject.chars().count() <= SUBJECT && subject.starts_with("Unfinished: Add x"), "{text}");
+        assert!(text.contains(&format!("\n\n{long}\nwith care\n\nPodium-Session")), "{text}");
+    }
+}
