@@ -12,6 +12,7 @@ pub mod jelmore;
 pub mod output;
 pub mod parse;
 pub mod progress;
+mod screen;
 pub mod style;
 pub mod table;
 pub mod time;

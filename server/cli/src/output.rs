@@ -95,6 +95,12 @@ impl Output {
         self.interactive
     }
 
+    /// Whether a view may take the terminal over: somebody looks at it, and types.
+    #[must_use]
+    pub const fn is_live(&self) -> bool {
+        self.interactive && self.out.paints()
+    }
+
     /// Whether progress may be drawn.
     #[must_use]
     pub const fn draws_progress(&self) -> bool {

@@ -3,7 +3,7 @@
 pub use podium_protocol::count;
 
 /// Paints text, or leaves it plain where nobody would see colours.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Painter {
     colours: bool,
 }

@@ -56,15 +56,29 @@ impl Messages {
     /// Where no port of loopback can be had.
     #[must_use]
     pub fn answering(answers: Vec<Vec<Block>>) -> Self {
+        Self::choosing(move |number, _| answers.get(number).or(answers.last()).cloned().unwrap_or_default())
+    }
+
+    /// Answers each request as the test says, by its body. Several at once; one may take its time.
+    ///
+    /// # Panics
+    /// Where no port of loopback can be had.
+    #[must_use]
+    pub fn answering_by(answer: impl Fn(&Value) -> Vec<Block> + Send + Sync + 'static) -> Self {
+        Self::choosing(move |_, body| answer(body))
+    }
+
+    fn choosing(choose: impl Fn(usize, &Value) -> Vec<Block> + Send + Sync + 'static) -> Self {
         let bound = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr().map(|at| (l, at)));
         let (listener, at) = bound.unwrap_or_else(|error| panic!("no port of loopback: {error}"));
         let url = format!("http://{at}");
         let asked = Arc::new(Mutex::new(Vec::new()));
-        let keep = Arc::clone(&asked);
+        let (keep, choose) = (Arc::clone(&asked), Arc::new(choose));
         std::thread::spawn(move || {
             for socket in listener.incoming().flatten() {
+                let (keep, choose) = (Arc::clone(&keep), Arc::clone(&choose));
                 // A client that went away needs no answer.
-                let _ = serve(socket, &answers, &keep);
+                std::thread::spawn(move || serve(socket, choose.as_ref(), &keep).ok());
             }
         });
         Self { url, asked }
@@ -82,7 +96,11 @@ impl Messages {
     }
 }
 
-fn serve(socket: TcpStream, answers: &[Vec<Block>], keep: &Mutex<Vec<Value>>) -> std::io::Result<()> {
+fn serve(
+    socket: TcpStream,
+    choose: &dyn Fn(usize, &Value) -> Vec<Block>,
+    keep: &Mutex<Vec<Value>>,
+) -> std::io::Result<()> {
     let mut reader = BufReader::new(socket);
     let (mut line, mut length) = (String::new(), 0);
     loop {
@@ -97,15 +115,16 @@ fn serve(socket: TcpStream, answers: &[Vec<Block>], keep: &Mutex<Vec<Value>>) ->
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
+    let body: Value = serde_json::from_slice(&body).unwrap_or_default();
     let number = {
         let mut asked = keep.lock().unwrap_or_else(PoisonError::into_inner);
-        asked.push(serde_json::from_slice(&body).unwrap_or_default());
+        asked.push(body.clone());
         asked.len() - 1
     };
-    let Some(blocks) = answers.get(number).or(answers.last()) else { return Ok(()) };
+    let blocks = choose(number, &body);
     let mut socket = reader.into_inner();
     socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n")?;
-    for (kind, mut data) in events(blocks) {
+    for (kind, mut data) in events(&blocks) {
         data["type"] = json!(kind);
         write!(socket, "event: {kind}\ndata: {data}\n\n")?;
     }

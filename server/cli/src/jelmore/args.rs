@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use podium_protocol::{InboxDecision, InboxScope, SessionStatus};
 
+use super::run::{RUN_HELP, RunArgs};
+use super::search::SessionSearchArgs;
 use crate::completions::CompletionsArgs;
 use crate::parse::OutputArgs;
 
@@ -52,6 +54,9 @@ Examples:
 
 Ctrl-C cancels the session and waits for its end; a second Ctrl-C leaves at once.")]
     Start(StartArgs),
+    /// Work on a task: take a worktree, have an agent work there, commit, give the worktree back
+    #[command(after_help = RUN_HELP)]
+    Run(RunArgs),
     /// Sessions: list, show, search, resume, cancel
     #[command(subcommand)]
     Sessions(SessionsCommand),
@@ -61,7 +66,8 @@ Ctrl-C cancels the session and waits for its end; a second Ctrl-C leaves at once
     /// Questions of agents that a person answers
     #[command(after_help = "\
 Examples:
-  jelmore inbox                    open questions
+  jelmore inbox                    open questions; on a terminal live, answered by keys
+  jelmore inbox list               the same as a list
   jelmore inbox answer ID allow
   jelmore inbox --watch            questions as they come
   jelmore inbox ask \"May I push?\"  as an agent; waits for the answer with --wait")]
@@ -111,7 +117,7 @@ pub struct BoundsArgs {
     pub temperature: Option<f64>,
 }
 
-fn temperature(text: &str) -> Result<f64, String> {
+pub(super) fn temperature(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(value) if (0.0..=2.0).contains(&value) => Ok(value),
         _ => Err("a number from 0 to 2 is needed".to_owned()),
@@ -131,8 +137,12 @@ pub enum SessionsCommand {
         after_help = "Examples:\n  jelmore sessions show        the newest one\n  jelmore sessions show ID --json"
     )]
     Show(SessionShowArgs),
-    /// Sessions whose title or transcript holds these words
-    #[command(after_help = "Example:\n  jelmore sessions search lighthouse")]
+    /// Sessions whose transcript holds these words, and where
+    #[command(after_help = "\
+Examples:
+  jelmore sessions search lighthouse
+  jelmore sessions search cargo test --repo .      all words, in this repository
+  jelmore sessions search --json migration         with the numbers of the items")]
     Search(SessionSearchArgs),
     /// Replay a session and go on where it stopped, or add a turn
     #[command(after_help = "\
@@ -181,15 +191,6 @@ pub struct SessionShowArgs {
     /// Only items above this number
     #[arg(long, value_name = "N")]
     pub from_seq: Option<u64>,
-}
-
-#[derive(Debug, Clone, Args)]
-pub struct SessionSearchArgs {
-    /// Words to look for
-    pub query: String,
-    /// At most so many
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub limit: Option<u32>,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -1,5 +1,6 @@
 //! The inbox: questions of agents, answers of the person.
 
+mod live;
 mod watch;
 
 use podium_client::Client;
@@ -24,6 +25,7 @@ pub(super) async fn run(context: &Context, args: InboxArgs) -> Ending {
     match args.command {
         Some(_) if args.watch => Err(usage("--watch has no command", "jelmore inbox --watch")),
         None if args.watch => watch::run(context, &client).await,
+        None if !args.all && context.output.is_live() => live::run(&client).await,
         None => list(context, &client, args.all).await,
         Some(InboxCommand::List { all }) => list(context, &client, all || args.all).await,
         Some(_) if args.all => {

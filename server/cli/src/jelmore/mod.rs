@@ -3,10 +3,13 @@
 mod args;
 mod inbox;
 mod render;
+mod run;
+mod search;
 mod sessions;
 mod start;
 mod stream;
 mod usage;
+mod view;
 
 use args::InboxArgs;
 pub use args::{JelmoreArgs, JelmoreCli, JelmoreCommand, SessionsCommand};
@@ -23,7 +26,9 @@ use crate::progress::waiting;
 #[must_use]
 pub fn output_for(command: &JelmoreCommand, output: Output) -> Output {
     match command {
-        JelmoreCommand::Start(_) | JelmoreCommand::Sessions(SessionsCommand::Resume(_)) => output.streaming(),
+        JelmoreCommand::Start(_)
+        | JelmoreCommand::Run(_)
+        | JelmoreCommand::Sessions(SessionsCommand::Resume(_)) => output.streaming(),
         JelmoreCommand::Inbox(InboxArgs { watch: true, .. }) => output.streaming(),
         _ => output,
     }
@@ -38,12 +43,13 @@ pub async fn run(context: &Context, args: JelmoreArgs) -> Ending {
     match args.command {
         JelmoreCommand::Providers => providers(context).await,
         JelmoreCommand::Start(start) => start::start(context, repo_selector(repo)?, start).await,
+        JelmoreCommand::Run(args) => run::run(context, repo_selector(repo)?, args).await,
         JelmoreCommand::Sessions(command) => match command {
             SessionsCommand::List(list) => sessions::list(context, list_scope(repo, list.all)?, list).await,
             SessionsCommand::Show(show) => sessions::show(context, show).await,
             SessionsCommand::Search(search) => {
                 // Words are looked for everywhere, unless a place is named.
-                sessions::search(context, list_scope(repo, repo.is_none())?, search).await
+                search::search(context, list_scope(repo, repo.is_none())?, search).await
             }
             SessionsCommand::Resume(resume) => start::resume(context, repo_selector(repo)?, resume).await,
             SessionsCommand::Cancel(id) => sessions::cancel(context, id).await,

@@ -1,4 +1,4 @@
-//! Stored sessions: list, show, search, cancel, and the capability socket.
+//! Stored sessions: list, show, cancel, and the capability socket.
 
 use podium_client::Client;
 use podium_protocol::{
@@ -6,7 +6,7 @@ use podium_protocol::{
     SessionListMethod, SessionListParams, SessionShow, SessionShowParams, SessionShown, WireError,
 };
 
-use super::args::{SessionIdArgs, SessionListArgs, SessionSearchArgs, SessionShowArgs};
+use super::args::{SessionIdArgs, SessionListArgs, SessionShowArgs};
 use super::{now, render};
 use crate::context::Context;
 use crate::output::Ending;
@@ -21,12 +21,6 @@ pub(super) async fn list(context: &Context, scope: ListScope, args: SessionListA
         query: None,
         limit: args.limit,
     };
-    print_list(context, params).await
-}
-
-pub(super) async fn search(context: &Context, scope: ListScope, args: SessionSearchArgs) -> Ending {
-    let params =
-        SessionListParams { scope, query: Some(args.query), limit: args.limit, ..Default::default() };
     print_list(context, params).await
 }
 

@@ -7,7 +7,7 @@ use podium_protocol::{
 };
 
 use super::args::{SessionResumeArgs, StartArgs};
-use super::stream::{self, Follow};
+use super::stream::{self, Follow, Run};
 use crate::context::Context;
 use crate::output::{Ending, Failure, usage};
 use crate::progress::waiting;
@@ -43,7 +43,8 @@ pub(super) async fn start(context: &Context, at: RepoSelector, args: StartArgs) 
         waiting(&context.output, "starting the session", client.call::<SessionStart>(params)).await?;
     // A new session is shown from its first item: some of its answer may be stored before we are told its id.
     let from_seq = if go_on { started.last_seq } else { 0 };
-    stream::follow(context, &client, Follow { id: started.id, from_seq, joined: started.joined }).await
+    let run = if go_on { Run::Perhaps } else { Run::None };
+    stream::follow(context, &client, Follow { id: started.id, from_seq, joined: started.joined, run }).await
 }
 
 pub(super) async fn resume(context: &Context, at: RepoSelector, args: SessionResumeArgs) -> Ending {
@@ -62,13 +63,13 @@ pub(super) async fn resume(context: &Context, at: RepoSelector, args: SessionRes
     stream::follow(
         context,
         &client,
-        Follow { id: resumed.id, from_seq: args.from_seq, joined: resumed.joined },
+        Follow { id: resumed.id, from_seq: args.from_seq, joined: resumed.joined, run: Run::Perhaps },
     )
     .await
 }
 
 /// The prompt, read from standard input where it is `-`.
-fn prompt(option: Option<String>) -> Result<Option<String>, Failure> {
+pub(super) fn prompt(option: Option<String>) -> Result<Option<String>, Failure> {
     let Some(text) = option else { return Ok(None) };
     let text = if text == "-" { read_prompt(std::io::stdin().lock())? } else { text };
     if text.trim().is_empty() {

@@ -1,66 +1,10 @@
 //! `imi monitor` in a real terminal (tmux), and where there is none.
 
 use std::fs;
-use std::path::Path;
-use std::time::Duration;
 
-use podium_harness::{Poll, TestEnvironment};
+use podium_harness::TestEnvironment;
 
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// A terminal of its own, with nothing of the user's.
-struct Terminal<'a> {
-    environment: &'a TestEnvironment,
-    socket: std::path::PathBuf,
-}
-
-impl<'a> Terminal<'a> {
-    fn new(environment: &'a TestEnvironment, folder: &Path, command: &str) -> Self {
-        let terminal = Self { environment, socket: environment.root().join("tmux") };
-        terminal.tmux(&[
-            "-f",
-            "/dev/null",
-            "-u",
-            "new-session",
-            "-d",
-            "-x",
-            "120",
-            "-y",
-            "30",
-            "-c",
-            folder.to_str().unwrap(),
-            &format!("{command}; echo ended with $?; exec cat"),
-        ]);
-        terminal
-    }
-
-    fn tmux(&self, args: &[&str]) -> String {
-        let socket = self.socket.to_str().unwrap();
-        self.environment.program("tmux").args(["-S", socket]).args(args).run().success()
-    }
-
-    fn keys(&self, keys: &[&str]) {
-        self.tmux(&[&["send-keys"], keys].concat());
-    }
-
-    fn screen(&self) -> String {
-        self.tmux(&["capture-pane", "-p"])
-    }
-
-    /// Waits until the screen shows something.
-    fn until(&self, what: &str, shows: impl Fn(&str) -> bool) -> String {
-        let poll = Poll::new(PATIENCE).every(Duration::from_millis(30));
-        poll.until(|| Some(self.screen()).filter(|screen| shows(screen)))
-            .unwrap_or_else(|| panic!("{what}:\n{}", self.screen()))
-    }
-}
-
-impl Drop for Terminal<'_> {
-    fn drop(&mut self) {
-        let socket = self.socket.to_str().unwrap();
-        let _ = self.environment.program("tmux").args(["-S", socket, "kill-server"]).run();
-    }
-}
+use crate::terminal::Terminal;
 
 fn line<'s>(screen: &'s str, name: &str) -> &'s str {
     screen.lines().find(|line| line.trim_start().starts_with(name)).unwrap_or_default()

@@ -1,19 +1,13 @@
-//! The terminal: taken over for as long as the monitor runs, and given back however it ends.
+//! The monitor on the terminal: what is drawn, and what keys and events lead to.
 
-use std::io::{self, Stdout};
+use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use podium_protocol::{Event as LogEvent, WireError};
-use ratatui::Terminal;
-use ratatui::backend::CrosstermBackend;
-use ratatui::crossterm::event::{self, Event};
-use ratatui::crossterm::terminal::{
-    EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
-};
-use ratatui::crossterm::{cursor, execute};
+use ratatui::crossterm::event::Event;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
@@ -22,61 +16,14 @@ use super::input::{self, After};
 use super::model::Model;
 use super::{Snapshot, Source, action, draw, types};
 use crate::output::{Ending, Failure};
+use crate::screen::{Reader, Screen, give_back, give_back_on_panic, keys};
 
 /// Moves the ages on.
 const CLOCK: Duration = Duration::from_secs(1);
 /// A list is never older than this.
 const OLDEST: Duration = Duration::from_secs(5);
-/// Keys are looked for so long at a time.
-const LOOK: Duration = Duration::from_millis(50);
 /// Events within this time lead to one reading of the list.
 const GATHER: Duration = Duration::from_millis(30);
-
-/// The terminal in the state that the monitor needs. Dropping it gives it back.
-struct Screen(Terminal<CrosstermBackend<Stdout>>);
-
-impl Screen {
-    fn take() -> io::Result<Self> {
-        enable_raw_mode()?;
-        let taken = execute!(io::stdout(), EnterAlternateScreen, cursor::Hide)
-            .and_then(|()| Terminal::new(CrosstermBackend::new(io::stdout())));
-        match taken {
-            Ok(terminal) => Ok(Self(terminal)),
-            Err(error) => {
-                give_back();
-                Err(error)
-            }
-        }
-    }
-
-    /// After it was given to a program. The old one stays: to drop it would give the terminal back.
-    fn take_again(&mut self) -> io::Result<()> {
-        enable_raw_mode()?;
-        execute!(io::stdout(), EnterAlternateScreen, cursor::Hide)?;
-        self.0.clear()
-    }
-}
-
-impl Drop for Screen {
-    fn drop(&mut self) {
-        give_back();
-    }
-}
-
-/// As often as one likes.
-fn give_back() {
-    let _ = execute!(io::stdout(), LeaveAlternateScreen, cursor::Show);
-    let _ = disable_raw_mode();
-}
-
-/// A panic's message would be lost on the other screen.
-fn give_back_on_panic() {
-    let before = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info| {
-        give_back();
-        before(info);
-    }));
-}
 
 /// Runs until a person or a signal ends it.
 pub(super) async fn run(source: &Source, model: Model) -> Ending {
@@ -175,39 +122,6 @@ async fn open(model: &mut Model, screen: &mut Screen, reader: &Reader, folder: P
     screen.take_again()?;
     model.notice = opened.err();
     Ok(())
-}
-
-/// Held while keys are read.
-type Reader = Arc<Mutex<()>>;
-
-/// Keys and resizes, read on a thread of their own since reading them blocks. It ends with the process.
-fn keys() -> (mpsc::Receiver<Event>, Reader) {
-    let (sender, receiver) = mpsc::channel(64);
-    let reader = Reader::default();
-    let turn = Arc::clone(&reader);
-    let read = move || {
-        loop {
-            let reading = turn.lock().unwrap_or_else(PoisonError::into_inner);
-            let event = match event::poll(LOOK) {
-                Ok(true) => event::read(),
-                Ok(false) => {
-                    drop(reading);
-                    // Whoever waits for the turn gets it.
-                    std::thread::sleep(Duration::from_millis(1));
-                    continue;
-                }
-                Err(error) => Err(error),
-            };
-            drop(reading);
-            let Ok(event) = event else { return };
-            if sender.blocking_send(event).is_err() {
-                return;
-            }
-        }
-    };
-    // Without the thread the channel is closed, and the monitor ends at once.
-    let _ = std::thread::Builder::new().name("keys".to_owned()).spawn(read);
-    (receiver, reader)
 }
 
 async fn any(signals: &mut [io::Result<tokio::signal::unix::Signal>; 3]) {
