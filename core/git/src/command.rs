@@ -107,7 +107,7 @@ fn is_executable(path: &Path) -> bool {
 }
 
 /// One invocation of git, built up and then run.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct GitCommand {
     git: Git,
     before: Vec<OsString>,

@@ -32,6 +32,8 @@ mod reflog;
 mod remote;
 mod repo;
 mod snapshot;
+#[cfg(unix)]
+mod snapshots;
 mod trial;
 mod trunk;
 mod version;
@@ -60,6 +62,11 @@ pub use redact::redact_urls;
 pub use reflog::{HeadLog, HeadMove};
 pub use repo::{RefFormat, Repo};
 pub use snapshot::{Snapshot, SnapshotScope, copy_index_file};
+#[cfg(unix)]
+pub use snapshots::{
+    FileContents, Hunk, HunkLine, Restored, Reverted, SnapshotLimits, SnapshotStore, Standing, TreeChange,
+    TreeEntry, TreeSnapshot, hunks,
+};
 pub use trial::{Conflict, ConflictKind, Lines, Trial, Work};
 pub use trunk::{Trunk, TrunkSource};
 pub use version::GitVersion;

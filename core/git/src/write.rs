@@ -22,6 +22,8 @@ use crate::queue::RepoLock;
 use crate::repo::Repo;
 
 pub use commits::CommitPaths;
+#[cfg(unix)]
+pub(crate) use edits::merged;
 pub use edits::{Edit, Edited};
 pub use merges::MergedTree;
 pub use spares::{Peek, TreeSize, links_to};

@@ -34,10 +34,43 @@ pub enum SessionError {
     Withdrawn { id: String },
     #[error("there is no lasting answer `{0}`")]
     NoGrant(String),
+    #[error("session `{session}` has no checkpoint `{id}`")]
+    NoCheckpoint { session: String, id: String },
+    #[error("session `{session}` has no turn {turn}")]
+    NoTurn { session: String, turn: u64 },
+    #[error("no files of a worktree are kept for session `{0}`")]
+    NoFiles(String),
+    #[error("the worktree of session `{0}` is gone")]
+    NoTree(String),
+    #[error("the worktree is on {now}, and was on {then}: its commits cannot go back")]
+    OtherBranch { now: String, then: String },
+    #[error("the session did not change `{0}`")]
+    NoChange(String),
+    #[error("the change of `{0}` has no such hunk")]
+    NoHunk(String),
+    #[error("`{0}` was changed since in that place")]
+    ChangedSince(String),
+    #[error("the work was cut off")]
+    CutOff,
+    #[error(transparent)]
+    Git(#[from] podium_git::GitError),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
     Artifact(#[from] ArtifactError),
+}
+
+fn of_git(error: &podium_git::GitError, message: String) -> WireError {
+    use podium_git::ErrorKind as K;
+    let wire = match error.kind() {
+        K::User => WireError::user(message),
+        K::NotFound => WireError::not_found(message),
+        K::Conflict => WireError::conflict(message),
+        K::Busy => WireError::busy(message),
+        K::Unavailable => WireError::unavailable(message),
+        K::Internal => WireError::internal(message),
+    };
+    error.hints().into_iter().fold(wire, WireError::hint)
 }
 
 fn said_by(by: &str) -> String {
@@ -87,6 +120,21 @@ impl From<SessionError> for WireError {
                 Self::not_found(message).hint("`jelmore inbox rules` lists what there is")
             }
             SessionError::Answered { .. } | SessionError::Withdrawn { .. } => Self::conflict(message),
+            SessionError::NoCheckpoint { session, .. } => Self::not_found(message)
+                .hint(format!("`jelmore sessions checkpoints {session}` lists what there is")),
+            SessionError::NoTurn { session, .. } => {
+                Self::not_found(message).hint(format!("read it: `jelmore sessions show {session}`"))
+            }
+            SessionError::NoFiles(_) | SessionError::NoTree(_) => Self::not_found(message),
+            SessionError::NoChange(_) | SessionError::NoHunk(_) => Self::not_found(message),
+            SessionError::OtherBranch { .. } => {
+                Self::conflict(message).hint("leave out --commits: files come back on any branch")
+            }
+            SessionError::ChangedSince(_) => {
+                Self::conflict(message).hint("look at the file: what was changed there since would be lost")
+            }
+            SessionError::CutOff => Self::internal(message),
+            SessionError::Git(error) => of_git(&error, message),
         }
     }
 }

@@ -20,6 +20,8 @@ pub(crate) struct History {
     pub(crate) tokens: Vec<u32>,
     /// Calls of the newest turn without a result, oldest first.
     pub(crate) open_calls: Vec<ToolCall>,
+    /// Item of the newest prompt; 0 before the first.
+    pub(crate) prompt: u64,
     /// Thought that has no signature yet.
     thought: String,
 }
@@ -27,7 +29,7 @@ pub(crate) struct History {
 impl History {
     pub(crate) fn of(items: Vec<StoredItem>) -> Self {
         let mut history = Self::default();
-        for StoredItem { item, tokens, .. } in items {
+        for StoredItem { item, tokens, .. } in that_count(items) {
             history.push(&item, tokens);
         }
         history
@@ -45,7 +47,10 @@ impl History {
             self.thought.clear();
         }
         match item.kind {
-            ItemKind::Prompt => self.prompt(&item.text),
+            ItemKind::Prompt => {
+                self.prompt = item.seq;
+                self.prompt(&item.text);
+            }
             ItemKind::Text => {
                 self.shown.push_str(&item.text);
                 self.tokens.extend(tokens);
@@ -113,6 +118,40 @@ impl History {
         let last = self.messages.len() - 1;
         &mut self.messages[last].parts
     }
+}
+
+/// Where an item took the session back to: the items behind that one do not count any more.
+fn taken_back_to(item: &SessionItem) -> Option<u64> {
+    if item.kind != ItemKind::Checkpoint {
+        return None;
+    }
+    item.data.as_ref()?["rewind"]["seq"].as_u64()
+}
+
+/// Without those that a rewind took back. A rewind may itself be among them.
+fn that_count(mut items: Vec<StoredItem>) -> Vec<StoredItem> {
+    let mut ranges = Vec::new();
+    let mut until = items.last().map_or(0, |stored| stored.item.seq);
+    loop {
+        let upto = items.partition_point(|stored| stored.item.seq <= until);
+        let mark = items[..upto].iter().rposition(|stored| taken_back_to(&stored.item).is_some());
+        match mark {
+            None => {
+                ranges.push(0..upto);
+                break;
+            }
+            Some(at) => {
+                ranges.push(at + 1..upto);
+                until = taken_back_to(&items[at].item).unwrap_or(0).min(items[at].item.seq.saturating_sub(1));
+            }
+        }
+    }
+    let mut index = 0;
+    items.retain(|_| {
+        index += 1;
+        ranges.iter().any(|range| range.contains(&(index - 1)))
+    });
+    items
 }
 
 /// What the item of a call carries beside its text.
@@ -192,6 +231,40 @@ mod tests {
         ];
         assert_eq!(history.messages(), expected);
         assert!(history.open_calls.is_empty() && history.shown.is_empty());
+    }
+
+    #[test]
+    fn what_was_taken_back_is_not_told_and_taking_that_back_tells_it_again() {
+        let marker = |seq: u64| json!({ "rewind": { "seq": seq } });
+        let mut items = vec![
+            item(ItemKind::Prompt, "one", Value::Null),
+            item(ItemKind::Text, "first", Value::Null),
+            item(ItemKind::Prompt, "two", Value::Null),
+            item(ItemKind::Text, "second", Value::Null),
+            item(ItemKind::Checkpoint, "", marker(2)),
+            item(ItemKind::Prompt, "three", Value::Null),
+        ];
+        let numbered = |items: &[StoredItem]| {
+            let mut items = items.to_vec();
+            for (stored, seq) in items.iter_mut().zip(1..) {
+                stored.item.seq = seq;
+            }
+            items
+        };
+        let told = |items: &[StoredItem]| {
+            let history = History::of(numbered(items));
+            let texts: Vec<String> = history.messages().iter().map(Message::text).collect();
+            (texts.join(" "), history.prompt)
+        };
+        assert_eq!(told(&items), ("one first three".to_owned(), 6));
+        items.push(item(ItemKind::Checkpoint, "", marker(4)));
+        assert_eq!(told(&items), ("one first two second".to_owned(), 3));
+        items.push(item(ItemKind::Checkpoint, "", marker(6)));
+        assert_eq!(told(&items), ("one first three".to_owned(), 6));
+        items.push(item(ItemKind::Checkpoint, "", marker(0)));
+        assert_eq!(told(&items), (String::new(), 0));
+        items.push(item(ItemKind::Checkpoint, "", marker(99)));
+        assert_eq!(told(&items), (String::new(), 0), "it cannot lead forward");
     }
 
     #[test]

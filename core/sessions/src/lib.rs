@@ -9,12 +9,16 @@ pub mod acp;
 mod agent;
 pub mod anthropic;
 mod budget;
+mod checkpoint;
 #[cfg(target_os = "linux")]
 mod child;
 #[cfg(target_os = "linux")]
 pub mod command;
 mod compaction;
+mod diff;
 mod error;
+mod export;
+mod fork;
 mod history;
 mod http;
 mod hub;
@@ -30,6 +34,7 @@ mod prepare;
 mod prompt;
 mod provider;
 mod reading;
+mod rewind;
 mod rows;
 mod search;
 pub mod tools;
@@ -39,9 +44,11 @@ mod used;
 pub mod workplace;
 
 pub use agent::{ToolRun, Toolbox, Toolkit, Workbench};
+pub use checkpoint::{Snapshots, StopAfter, Tree, Trees};
 #[cfg(target_os = "linux")]
 pub use child::{AgentHost, Quarters, Room};
 pub use error::SessionError;
+pub use fork::ForkPlan;
 pub use hub::{Attachment, TurnLink, Update};
 pub use inbox::Inbox;
 pub use keys::Keys;
@@ -51,3 +58,4 @@ pub use provider::{
     Chunk, Message, Part, Provider, ProviderError, Speaker, StopCause, ToolCall, ToolResult, ToolSpec, Turn,
     TurnOutcome, Window,
 };
+pub use rewind::{Rewind, RewindStep};

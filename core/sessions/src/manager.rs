@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use podium_artifacts::Artifacts;
 use podium_config::Live;
@@ -70,6 +70,7 @@ pub(crate) struct Inner {
     pub(crate) hub: Hub,
     /// Sessions about to be started: their claims are made before they are.
     announced: Mutex<HashMap<String, usize>>,
+    pub(crate) snapshots: OnceLock<Arc<crate::Snapshots>>,
     pub(crate) settings: Settings,
 }
 
@@ -121,6 +122,7 @@ impl Sessions {
                 artifacts,
                 hub: Hub::default(),
                 announced: Mutex::default(),
+                snapshots: OnceLock::new(),
                 settings,
             }),
         }
@@ -456,12 +458,12 @@ impl Sessions {
         self.inner.hub.stop(|id| ids.iter().any(|i| i == id), cause).await;
     }
 
-    async fn find(&self, id: &str) -> Result<Option<SessionRow>, SessionError> {
+    pub(crate) async fn find(&self, id: &str) -> Result<Option<SessionRow>, SessionError> {
         let id = id.to_owned();
         self.inner.store.read(move |conn| Ok(rows::find(conn, &id)?)).await
     }
 
-    async fn resolve(&self, id: &str) -> Result<SessionRow, SessionError> {
+    pub(crate) async fn resolve(&self, id: &str) -> Result<SessionRow, SessionError> {
         let id = id.to_owned();
         self.inner.store.read(move |conn| rows::resolve(conn, &id)).await
     }

@@ -246,6 +246,12 @@ pub trait Provider: Send + Sync {
         None
     }
 
+    /// What it loses beside the transcript when a session is forked or taken back; `None` where the transcript is all it
+    /// knows of a conversation.
+    fn forgets(&self) -> Option<&'static str> {
+        None
+    }
+
     /// How much the model of this turn takes, where that is known. Without it a conversation is shortened only after it
     /// was refused as too long. Of no meaning for agents that keep their own conversation.
     fn window(&self, _turn: &Turn) -> Option<Window> {

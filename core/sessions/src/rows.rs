@@ -8,6 +8,7 @@ use podium_store::rusqlite::{
 };
 use podium_store::{StoreError, Tx, rfc3339};
 
+use crate::checkpoint::CheckpointRow;
 use crate::turn::Mark;
 use crate::{SessionError, budget, inbox};
 
@@ -38,7 +39,7 @@ const COLUMNS: &str = "id, provider, model, status, reason, title, agent_id, wor
     created_at, updated_at, checkpoint_id, checkpoint_seq, last_seq, input_tokens, output_tokens, cost_usd, \
     artifact, repo, worktree, request, state, state_mark";
 
-fn parse_enum<T: serde::de::DeserializeOwned>(text: String) -> Result<T, SqlError> {
+pub(crate) fn parse_enum<T: serde::de::DeserializeOwned>(text: String) -> Result<T, SqlError> {
     serde_json::from_value(serde_json::Value::String(text)).map_err(|e| {
         SqlError::FromSqlConversionFailure(0, podium_store::rusqlite::types::Type::Text, Box::new(e))
     })
@@ -117,6 +118,14 @@ pub(crate) fn resolve(conn: &Connection, id: &str) -> Result<SessionRow, Session
     match <[SessionRow; 1]>::try_from(found) {
         Ok([row]) if id.len() >= 8 => Ok(row),
         _ => Err(SessionError::NotFound(id.to_owned())),
+    }
+}
+
+/// By id or unique beginning of one; the newest where none is given.
+pub(crate) fn resolve_or_newest(conn: &Connection, id: Option<&str>) -> Result<SessionRow, SessionError> {
+    match id {
+        Some(id) => resolve(conn, id),
+        None => newest(conn)?.ok_or_else(|| SessionError::NotFound("newest".to_owned())),
     }
 }
 
@@ -253,6 +262,20 @@ pub(crate) fn items(
     Ok((found, false))
 }
 
+/// The last item up to a number that a reader of the transcript sees.
+pub(crate) fn visible_until(
+    conn: &Connection,
+    session: &str,
+    seq: u64,
+) -> Result<Option<SessionItem>, StoreError> {
+    let mut statement = conn.prepare_cached(
+        "SELECT seq, kind, text, final, data, tokens, time FROM items
+         WHERE session = ?1 AND seq <= ?2 AND kind <> 'usage' AND (kind <> 'checkpoint' OR text <> '')
+         ORDER BY seq DESC LIMIT 1",
+    )?;
+    Ok(statement.query_row(params![session, seq], read_item).optional()?.map(|stored| stored.item))
+}
+
 fn read_item(row: &Row<'_>) -> Result<StoredItem, SqlError> {
     let (data, tokens): (Option<String>, Option<Vec<u8>>) = (row.get(4)?, row.get(5)?);
     let at = row.get(6)?;
@@ -307,19 +330,32 @@ pub(crate) fn begin_turn(tx: &Tx<'_>, session: &str) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Stores a checkpoint that becomes the session's newest. What was used until then is stored before.
 pub(crate) fn add_checkpoint(
     tx: &Tx<'_>,
     session: &str,
-    checkpoint: &CheckpointRef,
-    state: &[u8],
+    checkpoint: &CheckpointRow,
 ) -> Result<(), StoreError> {
-    tx.execute(
-        "INSERT INTO checkpoints (id, session, seq, state, created_at) VALUES (?1, ?2, ?3, ?4, ?5)",
-        params![checkpoint.id, session, checkpoint.seq, state, tx.now],
-    )?;
+    crate::checkpoint::rows::insert(tx, session, checkpoint)?;
     tx.execute(
         "UPDATE sessions SET checkpoint_id = ?2, checkpoint_seq = ?3 WHERE id = ?1",
-        params![session, checkpoint.id, checkpoint.seq],
+        params![session, checkpoint.at.id, checkpoint.at.seq],
+    )?;
+    Ok(())
+}
+
+/// Puts the session to a checkpoint: the provider's state was this there.
+pub(crate) fn set_place(
+    tx: &Tx<'_>,
+    session: &str,
+    state: Option<&[u8]>,
+    mark: Option<&Mark>,
+    checkpoint: &CheckpointRef,
+) -> Result<(), StoreError> {
+    let mark = mark.and_then(|mark| serde_json::to_string(mark).ok());
+    tx.execute(
+        "UPDATE sessions SET state = ?2, state_mark = ?3, checkpoint_id = ?4, checkpoint_seq = ?5 WHERE id = ?1",
+        params![session, state, mark, checkpoint.id, checkpoint.seq],
     )?;
     Ok(())
 }

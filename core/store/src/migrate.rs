@@ -18,6 +18,7 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("../migrations/0007_agents.sql")),
     M::up(include_str!("../migrations/0008_permissions.sql")),
     M::up(include_str!("../migrations/0009_layouts.sql")),
+    M::up(include_str!("../migrations/0011_checkpoints.sql")),
     M::up(include_str!("../migrations/0012_usage.sql")),
     M::up(include_str!("../migrations/0013_runs.sql")),
 ];

@@ -20,7 +20,7 @@ use podium_sessions::command::Program;
 use podium_sessions::local::{Local, ModelHost};
 use podium_sessions::openai::OpenAi;
 use podium_sessions::tools::PermittedTools;
-use podium_sessions::{AgentHost, Inbox, Keys, Provider, SessionError, Sessions};
+use podium_sessions::{AgentHost, Inbox, Keys, Provider, SessionError, Sessions, Snapshots};
 use podium_store::{Store, StoreError};
 use podium_worktrees::Worktrees;
 use tokio::net::UnixStream;
@@ -32,6 +32,7 @@ use crate::home::{self, HomeError, HomeLock};
 use crate::ipc::{CapabilitySockets, Listening, bind};
 use crate::runs::{self, Runs};
 use crate::state::{Daemon, host_name};
+use crate::trees::KnownTrees;
 use crate::workplaces::ClaimedWorkplaces;
 use crate::{logging, tasks};
 
@@ -147,6 +148,7 @@ async fn serve(options: Options) -> Result<(), StartError> {
     daemon.sessions.recover().await?;
     runs::announce(&daemon).await;
     daemon.worktrees.recover().await;
+    daemon.sessions.recover_rewinds().await?;
     tracing::info!(version = daemon.version, pid = std::process::id(), home = %home.root().display(), "ready");
     let background = [
         tokio::spawn(tasks::signals::run(Arc::clone(&daemon))),
@@ -239,6 +241,7 @@ fn assemble(options: Options, config: Arc<Live>, token: String, store: Store) ->
     of_worktrees.workers = Some(Arc::new(crate::services::sessions::Working(sessions.clone())));
     let worktrees = Worktrees::open(store.clone(), Arc::clone(&config), of_worktrees);
     workplaces.serve(worktrees.clone());
+    sessions.keep_snapshots(Snapshots::new(home.snapshots(), Arc::new(KnownTrees(worktrees.clone()))));
     Ok(Daemon {
         home,
         version,

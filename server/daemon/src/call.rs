@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use crate::ipc::Peer;
 use crate::services::{
-    artifacts, claims, config, conflicts, events, inbox, models, provide, repos, reviews, runs, search,
-    sessions, sync, system, upkeep, worktrees,
+    artifacts, claims, config, conflicts, events, inbox, models, provide, repos, reviews, rewinds, runs,
+    search, sessions, sync, system, upkeep, worktrees,
 };
 use crate::state::{Daemon, user_name};
 
@@ -145,6 +145,12 @@ pub(crate) async fn dispatch(call: Call, method: &str, params: Value) -> Result<
         SessionListMethod => sessions::list,
         SessionSearch => search::sessions,
         SessionShow => sessions::show,
+        SessionCheckpointsMethod => rewinds::checkpoints,
+        SessionRewind => rewinds::rewind,
+        SessionFork => rewinds::fork,
+        SessionExport => rewinds::export,
+        SessionDiffMethod => rewinds::diff,
+        SessionRevert => rewinds::revert,
         SessionCapabilityMethod => sessions::capability,
         ProviderListMethod => sessions::providers,
         ArtifactSearch => artifacts::search,

@@ -14,6 +14,7 @@ mod runs;
 mod services;
 mod state;
 mod tasks;
+mod trees;
 mod workplaces;
 
 use std::process::ExitCode;

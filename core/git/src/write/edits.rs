@@ -132,7 +132,7 @@ fn replaced(base: &[u8], edit: &Edit) -> Option<Vec<u8>> {
 }
 
 /// Both changes together; `None` where they contradict each other.
-fn merged(base: &[u8], ours: &[u8], theirs: &[u8]) -> Result<Option<Vec<u8>>> {
+pub(crate) fn merged(base: &[u8], ours: &[u8], theirs: &[u8]) -> Result<Option<Vec<u8>>> {
     if ours == base || ours == theirs {
         return Ok(Some(theirs.to_vec()));
     }

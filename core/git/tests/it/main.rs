@@ -9,6 +9,8 @@ mod private;
 mod processes;
 mod reads;
 mod sharing;
+#[cfg(unix)]
+mod snapshots;
 mod support;
 mod trials;
 

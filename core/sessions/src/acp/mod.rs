@@ -71,6 +71,12 @@ impl Provider for Acp {
         ProviderInfo { name: self.name().to_owned(), usable: !models.is_empty(), why, models }
     }
 
+    fn forgets(&self) -> Option<&'static str> {
+        Some(
+            "the agent keeps its own memory, which cannot be taken along or back: it begins anew and is told the transcript",
+        )
+    }
+
     async fn abandon(&self, session: &str) {
         self.host.clear(session).await;
     }

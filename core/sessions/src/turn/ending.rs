@@ -1,12 +1,15 @@
 //! How a turn ends: its last items, what it made, and the event that tells of it.
 
+use std::sync::Arc;
+
 use podium_artifacts::NewArtifact;
-use podium_protocol::{CheckpointRef, ItemKind, SessionEnd, SessionStatus};
+use podium_protocol::{CheckpointKind, CheckpointRef, ItemKind, SessionEnd, SessionStatus};
 use podium_store::{Durability, NewEvent};
 use serde_json::json;
 
 use super::recorder::Recorder;
 use crate::SessionError;
+use crate::checkpoint::{CheckpointRow, Ended, new_id, rows as checkpoints};
 use crate::hub::Update;
 use crate::provider::{ProviderError, StopCause, TurnOutcome};
 use crate::rows::{self, StoredItem};
@@ -28,6 +31,7 @@ impl Recorder {
             items.push(item);
         }
         let checkpoint = (status != SessionStatus::Failed).then(|| self.checkpoint_item(&mut items));
+        let made = self.look_at_tree(status).await;
         let usage = self.usage();
         if status == SessionStatus::Completed {
             let data = serde_json::to_value(&usage).unwrap_or_default();
@@ -35,7 +39,7 @@ impl Recorder {
             items.push(item);
         }
         let files_changed = self.files.iter().cloned().collect();
-        match self.store_end(items, checkpoint, status, reason.clone()).await {
+        match self.store_end(items, checkpoint, made, status, reason.clone()).await {
             Ok(artifact) => SessionEnd { status, reason, usage, files_changed, artifact },
             Err(error) => {
                 tracing::error!(session = self.session, %error, "the end of a session could not be stored");
@@ -51,10 +55,25 @@ impl Recorder {
         }
     }
 
+    /// What became of the files. They tell better than the calls of tools what was changed.
+    async fn look_at_tree(&mut self, status: SessionStatus) -> Ended {
+        if status == SessionStatus::Interrupted {
+            // The daemon ends, and the turn does not: it is compared when it is over.
+            return Ended { snapshot: self.tree.at_checkpoint().await, ..Ended::default() };
+        }
+        let known = Arc::clone(&self.known);
+        let made = self.tree.end(&known).await;
+        if let Some(files) = &made.files {
+            self.files = files.iter().cloned().collect();
+        }
+        made
+    }
+
     async fn store_end(
         &mut self,
         items: Vec<StoredItem>,
         checkpoint: Option<CheckpointRef>,
+        made: Ended,
         status: SessionStatus,
         reason: Option<String>,
     ) -> Result<Option<String>, SessionError> {
@@ -64,19 +83,33 @@ impl Recorder {
             }
             _ => None,
         };
-        let (session, state, usage, rows) =
-            (self.session.clone(), self.state.clone(), self.unstored_usage(), items.clone());
-        let priced = self.priced;
-        let event =
-            self.end_event(status, reason.as_deref(), artifact.as_ref().map(|a| a.artifact.id.clone()));
+        let (session, usage, rows) = (self.session.clone(), self.unstored_usage(), items.clone());
+        let Ended { snapshot, files, diff } = made;
+        let ids = [&artifact, &diff].map(|made| made.as_ref().map(|made| made.artifact.id.clone()));
+        let event = self.end_event(status, reason.as_deref(), ids);
+        let shown = checkpoint.is_some();
+        // A turn that failed has no checkpoint among its items, but its files can be compared and gone back to.
+        let at = checkpoint.unwrap_or_else(|| CheckpointRef { id: new_id(), seq: self.seq });
+        let end =
+            CheckpointRow::new(at, CheckpointKind::TurnEnd, status, &self.state, self.mark.clone(), snapshot);
+        let (prompt, priced) = (self.tree.prompt, self.priced);
         let id = artifact.as_ref().map(|a| a.artifact.id.clone());
         let write = self.sessions.store.write::<(), SessionError>(Durability::Power, move |tx| {
             rows::append(tx, &session, &rows)?;
-            if let Some(checkpoint) = &checkpoint {
-                rows::add_checkpoint(tx, &session, checkpoint, &state)?;
-                tx.emit(&checkpoint_event(&session, checkpoint))?;
-            }
             rows::add_usage(tx, &session, &usage, priced)?;
+            if shown {
+                rows::add_checkpoint(tx, &session, &end)?;
+                tx.emit(&checkpoint_event(&session, &end.at))?;
+            } else if end.snapshot.is_some() {
+                checkpoints::insert(tx, &session, &end)?;
+            }
+            if let Some(files) = files {
+                let diff = diff.as_ref().map(|diff| diff.artifact.id.as_str());
+                checkpoints::end_turn(tx, &session, prompt, &end.at.id, &files, diff)?;
+            }
+            if let Some(diff) = &diff {
+                diff.record(tx)?;
+            }
             rows::set_status(tx, &session, status, reason.as_deref(), None)?;
             if let Some(artifact) = &artifact {
                 artifact.record(tx)?;
@@ -104,7 +137,12 @@ impl Recorder {
         }
     }
 
-    fn end_event(&self, status: SessionStatus, reason: Option<&str>, artifact: Option<String>) -> NewEvent {
+    fn end_event(
+        &self,
+        status: SessionStatus,
+        reason: Option<&str>,
+        [artifact, diff]: [Option<String>; 2],
+    ) -> NewEvent {
         let kind = match status {
             SessionStatus::Failed => "session.failed",
             SessionStatus::Interrupted => "session.interrupted",
@@ -120,6 +158,7 @@ impl Recorder {
             "usage": self.usage(),
             "filesChanged": self.files,
             "artifact": artifact,
+            "diff": diff,
             "lastSeq": self.seq,
         });
         NewEvent::new(kind, format!("session/{}", self.session), data).correlated(self.session.clone())

@@ -42,7 +42,8 @@ pub(crate) struct TurnJob {
 pub(crate) async fn drive(job: TurnJob) {
     let (sessions, running, id) = (Arc::clone(&job.sessions), job.running.clone(), job.row.info.id.clone());
     let replayed = job.provider.replays() && job.turn.resumed && !job.turn.tokens.is_empty();
-    let recorder = Recorder::new(&job, replayed);
+    let mut recorder = Recorder::new(&job, replayed);
+    recorder.tree.begin(&job.row).await;
     let TurnJob { turn, provider, running: stop, tools, sessions: inner, .. } = job;
     let mut steps =
         Steps { sessions: inner, turn, provider, running: stop, recorder, tools, room: Room::default() };

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use podium_artifacts::NewArtifact;
-use podium_protocol::{CheckpointRef, ItemKind, SessionItem, Usage};
+use podium_protocol::{CheckpointKind, CheckpointRef, ItemKind, SessionItem, SessionStatus, Usage};
 use podium_secrets::{Redactor, StreamRedactor, StreamState};
 use podium_store::{Durability, now_ms, rfc3339};
 use serde::{Deserialize, Serialize};
@@ -14,6 +14,7 @@ use super::TurnJob;
 use super::ending::checkpoint_event;
 use crate::SessionError;
 use crate::agent::ToolRun;
+use crate::checkpoint::{CheckpointRow, TurnTree};
 use crate::history::{History, call_data, result_data};
 use crate::hub::{Running, Update};
 use crate::manager::Inner;
@@ -51,7 +52,7 @@ pub(super) struct Recorder {
     pub(super) worktree: Option<String>,
     pub(super) running: Running,
     pub(super) history: History,
-    known: Arc<Redactor>,
+    pub(super) known: Arc<Redactor>,
     /// Of text, and of thoughts.
     text_stream: StreamRedactor,
     thought_stream: StreamRedactor,
@@ -66,6 +67,8 @@ pub(super) struct Recorder {
     tokens: Vec<u32>,
     /// State that is stored, or will be with the next items.
     pub(super) state: Vec<u8>,
+    /// Where the text was at that state.
+    pub(super) mark: Option<Mark>,
     place: Option<Place>,
     /// Something else than text came since a state could be stored.
     beyond_text: bool,
@@ -77,6 +80,7 @@ pub(super) struct Recorder {
     /// Whether the provider says what its answers cost.
     pub(super) priced: bool,
     pub(super) files: BTreeSet<String>,
+    pub(super) tree: TurnTree,
 }
 
 impl Recorder {
@@ -107,6 +111,7 @@ impl Recorder {
             shown: shown.len(),
             tokens: Vec::new(),
             state: job.row.state.clone().unwrap_or_default(),
+            mark: job.row.mark.clone(),
             place: None,
             beyond_text: false,
             since_checkpoint: 0,
@@ -115,6 +120,7 @@ impl Recorder {
             used_stored: Usage::default(),
             priced: job.provider.is_priced(),
             files: BTreeSet::new(),
+            tree: TurnTree::new(&job.sessions, &job.row, job.history.prompt),
         }
     }
 
@@ -179,6 +185,7 @@ impl Recorder {
                 self.other(ItemKind::ToolCall, &call.name, Some(data), items);
             }
             Chunk::ToolResult(result) => {
+                self.tree.touched();
                 let data = result_data(&result);
                 self.other(ItemKind::ToolResult, &result.text, Some(data), items);
             }
@@ -294,9 +301,14 @@ impl Recorder {
         let placed = place.is_some();
         if let Some(place) = &place {
             self.state.clone_from(&place.state);
+            self.mark = Some(place.mark.clone());
         }
+        let checkpoint = match checkpoint {
+            Some(at) => Some(self.within(at).await),
+            None => None,
+        };
         let durability = if checkpoint.is_some() { Durability::Power } else { Durability::Process };
-        let (session, state, rows) = (self.session.clone(), self.state.clone(), items.clone());
+        let (session, rows) = (self.session.clone(), items.clone());
         let usage = if checkpoint.is_some() { self.unstored_usage() } else { Usage::default() };
         let priced = self.priced;
         let write = self.sessions.store.write::<(), SessionError>(durability, move |tx| {
@@ -305,9 +317,9 @@ impl Recorder {
                 rows::set_state(tx, &session, &place.state, &place.mark)?;
             }
             if let Some(checkpoint) = checkpoint {
-                rows::add_checkpoint(tx, &session, &checkpoint, &state)?;
                 rows::add_usage(tx, &session, &usage, priced)?;
-                tx.emit(&checkpoint_event(&session, &checkpoint))?;
+                rows::add_checkpoint(tx, &session, &checkpoint)?;
+                tx.emit(&checkpoint_event(&session, &checkpoint.at))?;
             }
             Ok(())
         });
@@ -324,6 +336,13 @@ impl Recorder {
             self.running.stored(&self.state);
         }
         Ok(())
+    }
+
+    /// A checkpoint in the middle of the answer, with the files as they are.
+    async fn within(&mut self, at: CheckpointRef) -> CheckpointRow {
+        let snapshot = self.tree.at_checkpoint().await;
+        let (state, mark) = (&self.state, self.mark.clone());
+        CheckpointRow::new(at, CheckpointKind::Turn, SessionStatus::Interrupted, state, mark, snapshot)
     }
 
     /// Items that are committed become known and shown.

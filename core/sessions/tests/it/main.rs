@@ -20,6 +20,8 @@ mod openai;
 mod paths;
 mod permission;
 mod resume;
+mod rewind;
+mod rewind_crashes;
 mod script;
 mod search;
 mod toolbox;

@@ -22,12 +22,25 @@ impl Worktrees {
     /// `NotFound` for one that is gone, `Conflict` where somebody else holds it, or an agent does not.
     pub async fn work_place(&self, worktree: &str, agent: Option<&str>) -> Result<WorkPlace, WireError> {
         let (row, token) = self.stands(worktree, agent).await?;
+        self.place_at(&row, token).await
+    }
+
+    /// The worktree of this id, only to look at: whose it is does not matter.
+    ///
+    /// # Errors
+    /// `NotFound` for one that is gone.
+    pub async fn look_place(&self, worktree: &str) -> Result<WorkPlace, WireError> {
+        let row = self.row(worktree).await?;
+        self.place_at(&row, None).await
+    }
+
+    async fn place_at(&self, row: &WorktreeRow, token: Option<u64>) -> Result<WorkPlace, WireError> {
         let id = row.repo.clone();
         let repo: crate::error::Result<Option<RepoRow>> =
             self.inner.store.read(move |conn| Ok(RepoRow::by_id(conn, &id)?)).await;
         let repo = repo?.ok_or_else(|| WireError::not_found("its repository is not known any more"))?;
         let handle = self.handle(&repo).await?;
-        Ok(WorkPlace { repo: handle.repo.clone(), at: location(&row), token })
+        Ok(WorkPlace { repo: handle.repo.clone(), at: location(row), token })
     }
 
     /// Whether `agent` may still work there under the claim of this token.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use podium_protocol::{InboxDecision, InboxScope, SessionStatus};
+use podium_protocol::{ExportFormat, InboxDecision, InboxScope, SessionStatus};
 
 use super::run::{RUN_HELP, RunArgs};
 use super::search::SessionSearchArgs;
@@ -57,7 +57,7 @@ Ctrl-C cancels the session and waits for its end; a second Ctrl-C leaves at once
     /// Work on a task: take a worktree, have an agent work there, commit, give the worktree back
     #[command(after_help = RUN_HELP)]
     Run(RunArgs),
-    /// Sessions: list, show, search, resume, cancel
+    /// Sessions: list, show, search, resume, cancel, fork, rewind, export, diff
     #[command(subcommand)]
     Sessions(SessionsCommand),
     /// Tokens and cost by day, provider and worktree
@@ -152,6 +152,45 @@ Examples:
   jelmore sessions resume ID --prompt \"And in Rust?\"  one more turn
   jelmore sessions resume ID --again                  finish an answer that was cancelled")]
     Resume(SessionResumeArgs),
+    /// Places of a session to go back to
+    #[command(after_help = "Example:\n  jelmore sessions checkpoints ID")]
+    Checkpoints(SessionIdArgs),
+    /// Go back to a checkpoint: files and conversation
+    #[command(after_help = "\
+Examples:
+  jelmore sessions rewind ID --to CHECKPOINT            files come back, commits stay
+  jelmore sessions rewind ID --to CHECKPOINT --commits  the branch goes back as well
+
+What is there before is kept in a checkpoint of its own: rewinding to that takes the rewind back.
+Ignored files, and what somebody changes meanwhile, stay as they are.")]
+    Rewind(SessionRewindArgs),
+    /// Make a session of its own out of another one's beginning
+    #[command(after_help = "\
+Examples:
+  jelmore sessions fork ID                                      as it is now, in the same worktree
+  jelmore sessions fork ID --at CHECKPOINT --worktree feat-try  with the files of then, in a new worktree")]
+    Fork(SessionForkArgs),
+    /// The transcript as a document
+    #[command(after_help = "\
+Examples:
+  jelmore sessions export ID
+  jelmore sessions export ID --format html --output talk.html")]
+    Export(SessionExportArgs),
+    /// What a session changed in its worktree
+    #[command(after_help = "\
+Examples:
+  jelmore sessions diff ID                     everything since it began
+  jelmore sessions diff ID --turn 2            by its second turn
+  jelmore sessions diff ID --from CHECKPOINT   since a checkpoint")]
+    Diff(SessionDiffArgs),
+    /// Take back what a session changed in one file, or single hunks of it
+    #[command(after_help = "\
+Examples:
+  jelmore sessions revert ID src/main.rs
+  jelmore sessions revert ID src/main.rs --hunk 0 --hunk 2    as `sessions diff` counts them
+
+Refused where the file was changed since in that place.")]
+    Revert(SessionRevertArgs),
     /// End a running session; what it said stays
     #[command(after_help = "Example:\n  jelmore sessions cancel ID")]
     Cancel(SessionIdArgs),
@@ -215,6 +254,96 @@ pub struct UsageArgs {
     /// Of the newest so many days on which something was used
     #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub days: u32,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct SessionRewindArgs {
+    /// Id of the session
+    pub id: String,
+    /// Checkpoint to go back to
+    #[arg(long, value_name = "CHECKPOINT")]
+    pub to: String,
+    /// The worktree's branch goes back to the commit it was at
+    #[arg(long)]
+    pub commits: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct SessionForkArgs {
+    /// Id of the session
+    pub id: String,
+    /// Checkpoint to begin from [default: the session as it is now]
+    #[arg(long, value_name = "CHECKPOINT")]
+    pub at: Option<String>,
+    /// Worktree to make for it, with the files of the checkpoint [default: the same worktree]
+    #[arg(long, value_name = "NAME")]
+    pub worktree: Option<String>,
+    /// Id to give the new session
+    #[arg(long, value_name = "ID")]
+    pub session_id: Option<String>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct SessionExportArgs {
+    /// Id of the session [default: the newest]
+    pub id: Option<String>,
+    #[arg(long, value_enum, default_value = "markdown")]
+    pub format: Format,
+    /// File to write, which must not exist [default: standard output]
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// What two places of a session are compared.
+#[derive(Debug, Clone, Args)]
+pub struct DiffArgs {
+    /// Of this turn only, from 1
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), conflicts_with = "from")]
+    pub turn: Option<u64>,
+    /// Since this checkpoint
+    #[arg(long, value_name = "CHECKPOINT")]
+    pub from: Option<String>,
+    /// Until this checkpoint [default: the newest]
+    #[arg(long, value_name = "CHECKPOINT")]
+    pub to: Option<String>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct SessionDiffArgs {
+    /// Id of the session [default: the newest]
+    pub id: Option<String>,
+    #[command(flatten)]
+    pub choice: DiffArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct SessionRevertArgs {
+    /// Id of the session
+    pub id: String,
+    /// Path, relative to the worktree
+    pub path: String,
+    /// Only this hunk, from 0; may be given several times
+    #[arg(long = "hunk", value_name = "N")]
+    pub hunks: Vec<u32>,
+    #[command(flatten)]
+    pub choice: DiffArgs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Markdown,
+    Json,
+    Html,
+}
+
+impl From<Format> for ExportFormat {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Markdown => Self::Markdown,
+            Format::Json => Self::Json,
+            Format::Html => Self::Html,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Args)]

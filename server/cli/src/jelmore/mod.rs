@@ -3,6 +3,7 @@
 mod args;
 mod inbox;
 mod render;
+mod rewind;
 mod run;
 mod search;
 mod sessions;
@@ -52,6 +53,12 @@ pub async fn run(context: &Context, args: JelmoreArgs) -> Ending {
                 search::search(context, list_scope(repo, repo.is_none())?, search).await
             }
             SessionsCommand::Resume(resume) => start::resume(context, repo_selector(repo)?, resume).await,
+            SessionsCommand::Checkpoints(id) => rewind::checkpoints(context, id).await,
+            SessionsCommand::Rewind(args) => rewind::rewind(context, args).await,
+            SessionsCommand::Fork(args) => rewind::fork(context, args).await,
+            SessionsCommand::Export(args) => rewind::export(context, args).await,
+            SessionsCommand::Diff(args) => rewind::diff(context, args).await,
+            SessionsCommand::Revert(args) => rewind::revert(context, args).await,
             SessionsCommand::Cancel(id) => sessions::cancel(context, id).await,
             SessionsCommand::Capability(id) => sessions::capability(context, id).await,
         },

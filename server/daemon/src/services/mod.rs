@@ -10,6 +10,7 @@ pub(crate) mod models;
 pub(crate) mod provide;
 pub(crate) mod repos;
 pub(crate) mod reviews;
+pub(crate) mod rewinds;
 pub(crate) mod runs;
 mod scope;
 pub(crate) mod search;

@@ -79,7 +79,7 @@ async fn place(call: &Call, params: &SessionStartParams) -> Result<Place, WireEr
 }
 
 /// Claims the worktree for the session, unless its agent holds it already. A claim made here goes with the session.
-async fn claim(
+pub(super) async fn claim(
     call: &Call,
     worktree: &str,
     agent: &str,
@@ -317,11 +317,12 @@ impl Follower {
 
     async fn send_end_from_store(&self) {
         let Ok(info) = self.call.daemon.sessions.info(&self.id).await else { return };
+        let files_changed = self.call.daemon.sessions.files_changed(&self.id).await.unwrap_or_default();
         let end = SessionEnd {
             status: info.status,
             reason: info.reason,
             usage: info.usage,
-            files_changed: Vec::new(),
+            files_changed,
             artifact: info.artifact,
         };
         self.send(SessionUpdate { end: Some(end), ..self.update() }).await;

@@ -1,4 +1,5 @@
-//! Takes away what is past its time: old events, removed worktrees whose days of undo are over.
+//! Takes away what is past its time: old events, removed worktrees whose days of undo are over, files that the
+//! checkpoints of old sessions hold.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +23,12 @@ pub(crate) async fn run(daemon: Arc<Daemon>) {
         }
         daemon.worktrees.purge_trash().await;
         daemon.worktrees.purge_sync_backups().await;
+        let days = daemon.config.get().integer("sessions.snapshot_days");
+        match daemon.sessions.purge_snapshots(days).await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "files of old checkpoints went"),
+            Err(error) => tracing::warn!(%error, "files of old checkpoints could not be purged"),
+        }
         tokio::time::sleep(EVERY).await;
     }
 }

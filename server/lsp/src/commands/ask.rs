@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use podium_protocol::{
-    Alive, ArtifactListMethod, ArtifactListParams, InboxListMethod, InboxListParams, RepoSelector,
-    SessionInfo, SessionListMethod, SessionListParams, SessionStatus, WireError, Worktree,
-    WorktreeListMethod, WorktreeListParams,
+    Alive, ArtifactListMethod, ArtifactListParams, Checkpoint, CheckpointKind, InboxListMethod,
+    InboxListParams, RepoSelector, SessionCheckpointsMethod, SessionCheckpointsParams, SessionInfo,
+    SessionListMethod, SessionListParams, SessionStatus, WireError, Worktree, WorktreeListMethod,
+    WorktreeListParams,
 };
 use serde_json::Value;
 
@@ -39,6 +40,7 @@ pub(crate) async fn complete(state: &Arc<State>, call: &mut Call) -> Result<bool
         }
         "session/cancel" if call.lacks("id") => session(state, call).await,
         "session/resume" | "session/show" if call.bare => session(state, call).await,
+        "session/rewind" | "session/fork" => place_in_session(state, call).await,
         "artifact/get" if call.lacks("id") => artifact(state, call).await,
         "inbox/answer" => inbox(state, call).await,
         _ => Ok(true),
@@ -85,6 +87,8 @@ async fn session(state: &Arc<State>, call: &mut Call) -> Result<bool, WireError>
     let (question, status) = match call.method {
         "session/cancel" => ("Which session to cancel?", Some(SessionStatus::InProgress)),
         "session/resume" => ("Which session to go on with?", None),
+        "session/rewind" => ("Which session to take back?", None),
+        "session/fork" => ("Which session to fork?", None),
         _ => ("Which session to show?", None),
     };
     let params = SessionListParams { status, ..Default::default() };
@@ -104,6 +108,41 @@ async fn session(state: &Arc<State>, call: &mut Call) -> Result<bool, WireError>
         call.params.insert("again".to_owned(), Value::Bool(true));
     }
     Ok(picked)
+}
+
+/// A session, and a place in it: a rewind needs one, a fork begins from the present where none is named.
+async fn place_in_session(state: &Arc<State>, call: &mut Call) -> Result<bool, WireError> {
+    let (field, question) = match call.method {
+        "session/rewind" => ("to", "Where to go back to?"),
+        _ => ("at", "Where does it begin?"),
+    };
+    let asked = call.lacks("id");
+    if asked && !session(state, call).await? {
+        return Ok(false);
+    }
+    if !call.lacks(field) || (field == "at" && !asked) {
+        return Ok(true);
+    }
+    let id = call.params["id"].as_str().map(str::to_owned);
+    let params = SessionCheckpointsParams { id };
+    let found = state.daemon.call::<SessionCheckpointsMethod>(params).await?.checkpoints;
+    if found.is_empty() {
+        return Err(WireError::not_found("the session has no checkpoint yet"));
+    }
+    // The newest is what is looked for most.
+    let choices: Vec<Choice> = found.into_iter().rev().map(checkpoint_choice).collect();
+    pick(state, call, field, question, choices).await
+}
+
+/// `before: Write the tests`
+fn checkpoint_choice(checkpoint: Checkpoint) -> Choice {
+    let when = match checkpoint.kind {
+        CheckpointKind::TurnStart => "before",
+        CheckpointKind::Turn => "within",
+        CheckpointKind::TurnEnd => "after",
+        CheckpointKind::Rewind => "before the rewind, after",
+    };
+    Choice { label: format!("{when}: {}", checkpoint.title), value: checkpoint.id }
 }
 
 fn session_choice(session: &SessionInfo) -> Choice {

@@ -2,9 +2,9 @@
 
 use podium_protocol::{
     ClaimAcquired, ClaimReleased, ClaimStanding, ClaimVerified, DaemonStatus, DoctorReport, InboxAnswered,
-    InboxList, ModelChanged, ModelList, PartState, ProviderList, ReviewPushed, SessionCancelled, SessionList,
-    WorktreeConflicts, WorktreeCreated, WorktreeList, WorktreeMerged, WorktreeRemoved, WorktreeReviewed,
-    WorktreeStatus, WorktreeUndone, count,
+    InboxList, ModelChanged, ModelList, PartState, ProviderList, ReviewPushed, SessionCancelled,
+    SessionForked, SessionList, SessionRewound, WorktreeConflicts, WorktreeCreated, WorktreeList,
+    WorktreeMerged, WorktreeRemoved, WorktreeReviewed, WorktreeStatus, WorktreeUndone, count,
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -45,6 +45,21 @@ pub(crate) fn of(method: &str, answer: &Value) -> Option<String> {
         "session/cancel" => read(answer)
             .map(|s: SessionCancelled| format!("The session is {}", s.status.as_str().replace('_', " "))),
         "session/list" => read(answer).map(sessions),
+        "session/rewind" => read(answer).map(|r: SessionRewound| {
+            let kept = if r.kept.is_empty() {
+                String::new()
+            } else {
+                format!(", {} left as they are", r.kept.len())
+            };
+            format!(
+                "The session is taken back; {} changed{kept}",
+                count(r.files_changed.len() as u64, "file")
+            )
+        }),
+        "session/fork" => read(answer).map(|f: SessionForked| {
+            let place = f.worktree.map(|name| format!(" in {name}")).unwrap_or_default();
+            format!("The fork is {}{place}", f.id)
+        }),
         "provider/list" => read(answer).map(providers),
         "model/list" => read(answer)
             .map(|l: ModelList| listed(l.models.iter().map(|m| format!("{}: {:?}", m.name, m.state)))),

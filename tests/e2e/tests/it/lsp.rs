@@ -40,6 +40,8 @@ fn every_kind_of_client_is_offered_commands_actions_symbols_and_lenses() {
             "podium.session.start",
             "podium.session.resume",
             "podium.session.cancel",
+            "podium.session.fork",
+            "podium.session.rewind",
             "podium.session.show",
             "podium.session.list",
             "podium.artifact.search",

@@ -29,6 +29,7 @@ mod projects;
 mod radar;
 mod reflink;
 mod reviews;
+mod rewind;
 mod runs;
 mod spares;
 mod storage_faults;

@@ -84,6 +84,7 @@ pub(super) fn transcript(shown: &SessionShown, now: Timestamp, paint: Painter) -
 pub(super) fn item_remark(item: &SessionItem, paint: Painter) -> Option<String> {
     let short = || shortened(one_line(&item.text).trim(), REMARK_WIDTH);
     match item.kind {
+        ItemKind::Checkpoint if !item.text.is_empty() => Some(paint.yellow(&format!("⟲ {}", short()))),
         ItemKind::Text | ItemKind::Checkpoint | ItemKind::Usage => None,
         ItemKind::Prompt => {
             let quoted: Vec<String> = printable(&item.text).lines().map(|l| format!("> {l}")).collect();

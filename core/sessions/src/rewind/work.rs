@@ -1,0 +1,132 @@
+//! What a rewind does to a worktree. Each step may be done again after it was cut off.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use podium_git::{GitError, Restored, TreeSnapshot};
+use podium_store::Durability;
+
+use super::{Journey, RewindStep, cut_off};
+use crate::checkpoint::{Snapshots, Tree, blocking};
+use crate::{SessionError, Sessions};
+
+/// How long a rewind waits for its turn to change the repository.
+const TURN: Duration = Duration::from_secs(60);
+
+/// What was brought back.
+#[derive(Debug, Default)]
+pub(super) struct Brought {
+    pub(super) restored: Restored,
+    /// HEAD is at another commit than the checkpoint's.
+    pub(super) commits_stay: bool,
+}
+
+impl Brought {
+    pub(super) fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        if self.commits_stay {
+            notes.push(
+                "commits made since stay on the branch, and the files differ from them; `--commits` takes the branch back"
+                    .to_owned(),
+            );
+        }
+        if !self.restored.repositories.is_empty() {
+            let names: Vec<_> =
+                self.restored.repositories.iter().map(|path| path.to_string_lossy().into_owned()).collect();
+            notes.push(format!("repositories inside stay as they are: {}", names.join(", ")));
+        }
+        notes
+    }
+}
+
+impl Sessions {
+    /// Brings files, branch and index to the target. What fails is taken back, unless the process is about to die.
+    pub(super) async fn carry_out_or_back(&self, journey: &Journey) -> Result<Brought, SessionError> {
+        let error = match self.carry_out(journey).await {
+            Ok(brought) => return Ok(brought),
+            // As by SIGKILL: the next daemon finds the intent.
+            Err(error @ SessionError::Git(GitError::Stopped { .. })) => return Err(error),
+            Err(error) => error,
+        };
+        let (Some((snapshots, tree)), Some(now), Some(then)) =
+            (&journey.place, &journey.undo.snapshot, &journey.target.snapshot)
+        else {
+            return Err(error);
+        };
+        let back = Move { from: then.clone(), to: now.clone(), commits: journey.intent.commits };
+        match bring(snapshots, tree, &journey.intent.session, back, |_| Ok(())).await {
+            Ok(_) => {
+                let intent = journey.intent.clone();
+                let write = self
+                    .inner
+                    .store
+                    .write::<(), SessionError>(Durability::Power, move |tx| Ok(intent.delete(tx)?));
+                write.await?;
+            }
+            Err(second) => {
+                tracing::error!(session = journey.intent.session, error = %second, "a rewind is left half done");
+            }
+        }
+        Err(error)
+    }
+
+    /// Also of a rewind that an earlier daemon began.
+    pub(super) async fn carry_out(&self, journey: &Journey) -> Result<Brought, SessionError> {
+        let stop = self.inner.snapshots().and_then(|snapshots| snapshots.stop_after.clone());
+        let after = move |step: RewindStep| match &stop {
+            Some(stop) if stop(step) => Err(cut_off()),
+            _ => Ok(()),
+        };
+        after(RewindStep::Intent)?;
+        let (Some((snapshots, tree)), Some(now), Some(then)) =
+            (&journey.place, &journey.undo.snapshot, &journey.target.snapshot)
+        else {
+            return Ok(Brought::default());
+        };
+        let way = Move { from: now.clone(), to: then.clone(), commits: journey.intent.commits };
+        bring(snapshots, tree, &journey.intent.session, way, after).await
+    }
+}
+
+struct Move {
+    from: TreeSnapshot,
+    to: TreeSnapshot,
+    commits: bool,
+}
+
+async fn bring(
+    snapshots: &Arc<Snapshots>,
+    tree: &Tree,
+    session: &str,
+    way: Move,
+    after: impl Fn(RewindStep) -> Result<(), SessionError> + Send + 'static,
+) -> Result<Brought, SessionError> {
+    let (snapshots, tree, session) = (Arc::clone(snapshots), tree.clone(), session.to_owned());
+    let work = move || -> Result<Result<Brought, SessionError>, GitError> {
+        let Move { from, to, commits } = way;
+        let store = snapshots.open(&session, &tree)?;
+        let writer = tree.repo.write(TURN)?;
+        let lock = tree.at.git_dir.join("index.lock");
+        if lock.exists() {
+            // Files that came back beside an index that cannot follow would be half a rewind.
+            return Err(GitError::LockBusy { lock_file: lock, age: None });
+        }
+        let restored = store.restore(&tree.at, &from.files, &to.files)?;
+        if let Err(stopped) = after(RewindStep::Files) {
+            return Ok(Err(stopped));
+        }
+        if commits && let (Some(old), Some(new)) = (&from.head, &to.head) {
+            store.move_head(&writer, &tree.at, to.branch.as_deref(), old, new)?;
+        }
+        if let Err(stopped) = after(RewindStep::Branch) {
+            return Ok(Err(stopped));
+        }
+        store.restore_index(&writer, &tree.at, &to)?;
+        if let Err(stopped) = after(RewindStep::Index) {
+            return Ok(Err(stopped));
+        }
+        let head = tree.repo.head(&tree.at)?.id().cloned();
+        Ok(Ok(Brought { restored, commits_stay: head != to.head }))
+    };
+    blocking(work).await?
+}
