@@ -85,7 +85,7 @@ fn neovim_shows_the_line_that_another_worktree_changes_and_clears_it() {
 }
 
 #[test]
-fn neovim_answers_an_agent_shows_what_it_changed_and_goes_on_with_it() {
+fn neovim_answers_an_agent_takes_one_of_its_changes_back_and_goes_on_with_it() {
     let environment = TestEnvironment::new();
     environment.podium(["config", "set", "permission", super::agent::RULES]).ok();
     let repo = environment.repo();
@@ -107,6 +107,7 @@ fn neovim_answers_an_agent_shows_what_it_changed_and_goes_on_with_it() {
         .var("PODIUM_NVIM_PLUGIN", checkout().join("editors/neovim"))
         .var("PODIUM_BIN", binary("podium"))
         .var("PODIUM_E2E_FILE", &file)
+        .var("PODIUM_E2E_REVIEW", "1")
         .var("PODIUM_E2E_OUT", &out)
         .timeout(Duration::from_secs(180));
     for (name, value) in super::agent::variables(&model) {
@@ -115,13 +116,8 @@ fn neovim_answers_an_agent_shows_what_it_changed_and_goes_on_with_it() {
     let run = nvim.run();
     let result = fs::read_to_string(&out).unwrap_or_else(|e| panic!("no result: {e}: {run:#?}"));
     let shown: Value = serde_json::from_str(&result).unwrap();
-    let expected: Vec<String> = (1..=20)
-        .map(|line| match line {
-            2 => "zwei".to_owned(),
-            19 => "neunzehn".to_owned(),
-            _ => line.to_string(),
-        })
-        .collect();
+    let expected: Vec<String> =
+        (1..=20).map(|line| if line == 19 { "neunzehn".to_owned() } else { line.to_string() }).collect();
     assert_eq!(shown["file"], serde_json::json!(expected), "{shown:#}");
     let asked = model.asked();
     assert_eq!(asked.len(), 4, "{asked:#?}");

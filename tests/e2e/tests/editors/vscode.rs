@@ -38,7 +38,7 @@ fn vscode_does_the_main_job() {
         // Long enough to be killed in mid-answer.
         "prompt": "Write a long story about a lighthouse and the sea",
         "killDaemon": true,
-        "agent": { "provider": "anthropic", "file": "poem.txt", "request": 7 },
+        "agent": { "provider": "anthropic", "file": "poem.txt", "request": 7, "review": true },
     });
     fs::write(&options, given.to_string()).unwrap();
     let mut drive = environment
