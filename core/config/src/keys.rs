@@ -382,7 +382,9 @@ pub static KEYS: &[Key] = &[
         kind: KeyKind::List,
         default: || json!([]),
         help: "programs that are agents, each \"NAME text|json|acp COMMAND\"; {prompt} in an argument is the prompt, \
-               else it is written to the standard input",
+               else it is written to the standard input. They are confined to their worktree; words behind the format \
+               give more: \"claude json,network,write=~/.claude claude -p\" (network or no-network in place of \
+               sandbox.network, read=PATH, write=PATH, unsandboxed)",
         project: false,
     },
     number(
@@ -526,9 +528,10 @@ pub static KEYS: &[Key] = &[
     ),
     Key {
         name: "sandbox.mechanism",
-        kind: KeyKind::Choice(&["auto", "bubblewrap", "landlock"]),
+        kind: KeyKind::Choice(&["auto", "bubblewrap", "landlock", "none"]),
         default: || json!("auto"),
-        help: "what confines agents and their commands; auto: the best that works here",
+        help: "what confines agents and their commands; auto: the best that works here; none: nothing, and each agent \
+               has to be allowed to work so",
         project: false,
     },
     Key {
@@ -555,7 +558,7 @@ pub static KEYS: &[Key] = &[
         name: "sandbox.network",
         kind: KeyKind::Bool,
         default: || json!(false),
-        help: "whether commands of agents reach the network",
+        help: "whether agents and their commands reach the network",
         project: false,
     },
     number(

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use podium_process::Command;
-use podium_secrets::{KeySource, Keyring, Secret, SecretsFile};
+use podium_secrets::{KeySource, Keyring, KnownSecrets, Redactor, Secret, SecretsFile};
 use tokio_util::sync::CancellationToken;
 
 use crate::Env;
@@ -48,6 +48,22 @@ impl Keys {
             return Ok(Some(Found { secret: secret.clone(), source }));
         }
         Ok(from_system(env, name).await)
+    }
+
+    /// What a session must neither show nor store: keys of its request and of the file, and what the worktree's `.env` files
+    /// hold. A file that cannot be read holds nothing that could be sent.
+    pub(crate) async fn redactor(&self, env: &Env, worktree: Option<PathBuf>) -> Redactor {
+        let (env, home) = (env.clone(), self.home.clone());
+        let build = move || {
+            let mut known = KnownSecrets::new();
+            let file = SecretsFile::load(&home).unwrap_or_default();
+            Keyring::new(env.into_iter().map(|(k, v)| (k, Secret::new(v))), file).add_to(&mut known);
+            if let Some(worktree) = &worktree {
+                known.add_worktree(worktree);
+            }
+            Redactor::new(&known)
+        };
+        tokio::task::spawn_blocking(build).await.unwrap_or_default()
     }
 
     /// The key, or the session waits for one.

@@ -46,7 +46,7 @@ pub mod workplace;
 pub use agent::{ToolRun, Toolbox, Toolkit, Workbench};
 pub use checkpoint::{Snapshots, StopAfter, Tree, Trees};
 #[cfg(target_os = "linux")]
-pub use child::{AgentHost, Quarters, Room};
+pub use child::{AgentHost, Homeless, Lodger, Lodgings, Quarters, Room};
 pub use error::SessionError;
 pub use fork::ForkPlan;
 pub use hub::{Attachment, TurnLink, Update};

@@ -14,9 +14,10 @@ use crate::SessionError;
 use crate::agent::Toolkit;
 use crate::budget::Budgets;
 use crate::hub::{Attachment, Hub, Running};
+use crate::keys::Keys;
 use crate::next::Next;
 use crate::opening::{check_id, new_row, prompt_item, started, started_event};
-use crate::prepare::{check_model, known_secrets};
+use crate::prepare::check_model;
 use crate::prompt;
 use crate::provider::{Provider, StopCause};
 use crate::rows::{self, SessionRow};
@@ -62,6 +63,8 @@ pub struct Settings {
     pub providers: Vec<Arc<dyn Provider>>,
     /// Tools for bare models; without any they only talk.
     pub toolkit: Option<Arc<dyn Toolkit>>,
+    /// Knows the keys that no session may show.
+    pub keys: Keys,
 }
 
 pub(crate) struct Inner {
@@ -175,7 +178,7 @@ impl Sessions {
     pub async fn start(&self, start: Start) -> Result<SessionStarted, SessionError> {
         let worktree = start.worktree.as_ref().map(|w| w.path.clone());
         let prompt = prompt::compose(&start.prompt, start.context.as_ref())?;
-        let prompt = known_secrets(&start.env, worktree).await.redact(&prompt);
+        let prompt = self.inner.settings.keys.redactor(&start.env, worktree).await.redact(&prompt);
         let id = match &start.id {
             Some(id) => check_id(id)?,
             None => uuid::Uuid::now_v7().to_string(),
@@ -278,7 +281,7 @@ impl Sessions {
     async fn take_up(&self, mut row: SessionRow, next: &Next, env: &Env) -> Result<SessionRow, SessionError> {
         let worktree = row.info.worktree_path.as_ref().map(PathBuf::from);
         let prompt = match next.prompt.as_deref().map(|p| prompt::compose(p, None)).transpose()? {
-            Some(prompt) => Some(known_secrets(env, worktree).await.redact(&prompt)),
+            Some(prompt) => Some(self.inner.settings.keys.redactor(env, worktree).await.redact(&prompt)),
             None => None,
         };
         let event = started_event("session.resumed", &row);
@@ -367,6 +370,10 @@ impl Sessions {
             return Err(SessionError::Over { id: row.info.id, status: row.info.status });
         }
         let id = row.info.id.clone();
+        // As long as it is not over, what its agent committed can come over under its claim.
+        if let Ok(provider) = self.named(&row.info.provider) {
+            provider.abandon(&row.info.id).await;
+        }
         let write = self.inner.store.write::<(), SessionError>(Durability::Power, move |tx| {
             rows::set_status(tx, &id, SessionStatus::Cancelled, None, None)?;
             let data = json!({ "id": id, "status": "cancelled" });
@@ -374,9 +381,6 @@ impl Sessions {
             Ok(())
         });
         write.await?;
-        if let Ok(provider) = self.named(&row.info.provider) {
-            provider.abandon(&row.info.id).await;
-        }
         Ok((row.info.id, SessionStatus::Cancelled))
     }
 

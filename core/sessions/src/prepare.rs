@@ -74,7 +74,7 @@ impl Sessions {
         let history = History::of(self.inner.store.read(read).await?);
         let request: serde_json::Value = serde_json::from_str(&row.request).unwrap_or_default();
         let worktree = row.info.worktree_path.as_ref().map(PathBuf::from);
-        let redactor = Arc::new(known_secrets(&env, worktree.clone()).await);
+        let redactor = Arc::new(self.inner.settings.keys.redactor(&env, worktree.clone()).await);
         let tools = self.tools(row, provider.as_ref(), &env, &redactor).await?;
         let turn = Turn {
             session: row.info.id.clone(),
@@ -90,6 +90,7 @@ impl Sessions {
             temperature: request["temperature"].as_f64(),
             worktree,
             env,
+            redactor: Arc::clone(&redactor),
             link: running.link(),
         };
         let (sessions, row) = (Arc::clone(&self.inner), row.clone());
@@ -130,11 +131,4 @@ pub(crate) fn check_model(provider: &dyn Provider, wanted: Option<&str>) -> Resu
     }
     let known = known.into_iter().map(str::to_owned).collect();
     Err(SessionError::UnknownModel { provider: provider.name(), name: name.to_owned(), known })
-}
-
-/// What this session must not show or store: reads files of the worktree.
-pub(crate) async fn known_secrets(env: &Env, worktree: Option<PathBuf>) -> Redactor {
-    let env = env.clone();
-    let build = move || Redactor::for_session(&env, worktree.as_deref());
-    tokio::task::spawn_blocking(build).await.unwrap_or_default()
 }

@@ -1,9 +1,11 @@
 //! What answers: one trait for every kind of AI.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use podium_protocol::{ProviderInfo, SessionProgress, Usage};
+use podium_secrets::Redactor;
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -114,6 +116,8 @@ pub struct Turn {
     pub worktree: Option<PathBuf>,
     /// Variables of the caller: keys, proxies. In memory only.
     pub env: Env,
+    /// Knows what must be neither stored nor shown.
+    pub redactor: Arc<Redactor>,
     pub link: TurnLink,
 }
 

@@ -14,13 +14,14 @@ use podium_artifacts::{ArtifactError, Artifacts};
 use podium_config::{ConfigError, Home, Layer, Live};
 use podium_process::runner::Launcher;
 use podium_protocol::{StopReason, WireError};
-use podium_sessions::acp::{Acp, InboxAsks};
+use podium_sessions::acp::{Acp, Gate};
 use podium_sessions::anthropic::Anthropic;
 use podium_sessions::command::Program;
 use podium_sessions::local::{Local, ModelHost};
 use podium_sessions::openai::OpenAi;
+use podium_sessions::permission::Permissions;
 use podium_sessions::tools::PermittedTools;
-use podium_sessions::{AgentHost, Inbox, Keys, Provider, SessionError, Sessions, Snapshots};
+use podium_sessions::{AgentHost, Inbox, Keys, Lodgings, Provider, SessionError, Sessions, Snapshots};
 use podium_store::{Store, StoreError};
 use podium_worktrees::Worktrees;
 use tokio::net::UnixStream;
@@ -144,6 +145,7 @@ async fn serve(options: Options) -> Result<(), StartError> {
     let token = home::token(&home)?;
     let store = Store::open(&podium_store::Options { path: home.database() })?;
     let daemon = Arc::new(assemble(options, config, token, store)?);
+    daemon.workplaces.serve_for(&daemon);
     let socket = listen(&home)?;
     daemon.sessions.recover().await?;
     runs::announce(&daemon).await;
@@ -157,6 +159,7 @@ async fn serve(options: Options) -> Result<(), StartError> {
         tokio::spawn(tasks::purge::run(Arc::clone(&daemon))),
         tokio::spawn(tasks::claims::run(Arc::clone(&daemon))),
         tokio::spawn(tasks::capabilities::run(Arc::clone(&daemon))),
+        tokio::spawn(tasks::workplaces::run(Arc::clone(&daemon))),
         tokio::spawn(tasks::observe::run(Arc::clone(&daemon))),
         tokio::spawn(tasks::radar::run(Arc::clone(&daemon))),
         tokio::spawn(tasks::config_reload::run(Arc::clone(&daemon))),
@@ -192,23 +195,30 @@ fn providers(
     config: &Arc<Live>,
     models: &Arc<ModelHost>,
     agents: &Arc<AgentHost>,
-    inbox: &Inbox,
+    store: &Store,
 ) -> Vec<Arc<dyn Provider>> {
     let keys = Keys::new(home.root());
-    let asks = Arc::new(InboxAsks::new(inbox.clone()));
+    let gate = Gate::new(store.clone(), Permissions::new(store.clone(), Arc::clone(config)));
     vec![
         Arc::new(Local::new(Arc::clone(models))),
         Arc::new(Anthropic::new(keys.clone(), Arc::clone(config))),
         Arc::new(OpenAi::new(keys, Arc::clone(config))),
-        Arc::new(Acp::new(Arc::clone(agents), Arc::clone(config), asks)),
+        Arc::new(Acp::new(Arc::clone(agents), Arc::clone(config), gate)),
         Arc::new(Program::new(Arc::clone(agents), Arc::clone(config))),
     ]
 }
 
-/// Agents are run by this very program.
-fn agent_host(home: &Home) -> Arc<AgentHost> {
+/// Agents are run by this very program, in workplaces.
+fn agent_host(
+    home: &Home,
+    config: &Arc<Live>,
+    store: &Store,
+    workplaces: &Arc<ClaimedWorkplaces>,
+) -> Arc<AgentHost> {
     let launcher = Launcher { program: own_program(), args: vec!["run-agent".into()], env: BTreeMap::new() };
-    AgentHost::new(launcher, home.agents(), None)
+    let workplaces = Arc::<ClaimedWorkplaces>::clone(workplaces);
+    let lodgings = Lodgings::new(store.clone(), Arc::clone(config), workplaces);
+    AgentHost::new(launcher, home.agents(), Some(Arc::new(lodgings)))
 }
 
 /// The running program, also after an update has replaced its file.
@@ -222,15 +232,16 @@ fn assemble(options: Options, config: Arc<Live>, token: String, store: Store) ->
     let instance = uuid::Uuid::new_v4().to_string();
     let artifacts = Artifacts::open(store.clone(), &home.artifacts(), &home.views())?;
     let models = ModelHost::new(home.models(), Arc::clone(&config));
-    let (agents, inbox) = (agent_host(&home), Inbox::new(store.clone()));
     let workplaces = ClaimedWorkplaces::new(home.clone(), Arc::clone(&config));
+    let agents = agent_host(&home, &config, &store, &workplaces);
     let tools = PermittedTools::new(store.clone(), Arc::clone(&config));
     let tools = tools.with_workplaces(Arc::<ClaimedWorkplaces>::clone(&workplaces));
     let settings = podium_sessions::Settings {
         instance: instance.clone(),
         config: Arc::clone(&config),
-        providers: providers(&home, &config, &models, &agents, &inbox),
+        providers: providers(&home, &config, &models, &agents, &store),
         toolkit: Some(Arc::new(tools)),
+        keys: Keys::new(home.root()),
     };
     let sessions = Sessions::new(store.clone(), artifacts.clone(), settings);
     let host = host_name();
@@ -250,13 +261,14 @@ fn assemble(options: Options, config: Arc<Live>, token: String, store: Store) ->
         host,
         started: Instant::now(),
         config,
-        inbox,
+        inbox: Inbox::new(store.clone()),
         agents,
         store,
         artifacts,
         models,
         sessions,
         worktrees,
+        workplaces,
         capabilities: CapabilitySockets::default(),
         runs: Runs::default(),
         clients: AtomicU32::new(0),

@@ -24,6 +24,7 @@ pub(crate) async fn examine(call: &Call) -> Vec<Part> {
         parts.push(part(&format!("provider {}", provider.name), state, provider.why, &hint));
     }
     parts.push(sandboxes(call).await);
+    parts.extend(workplaces(call).await);
     parts
 }
 
@@ -107,7 +108,10 @@ async fn sandboxes(call: &Call) -> Part {
     }
     for other in real().filter(|m| used.is_none_or(|used| used.mechanism != m.mechanism)) {
         match &other.unavailable {
-            None => words.push(format!("{} works", other.mechanism)),
+            None => {
+                let cannot = other.cannot.join("; it cannot ");
+                words.push(format!("{} works as well; it cannot {cannot}", other.mechanism));
+            }
             Some(why) => words.push(format!("{}: {why}", other.mechanism)),
         }
     }
@@ -118,9 +122,31 @@ async fn sandboxes(call: &Call) -> Part {
             "install bubblewrap, or use a kernel with Landlock; until then an agent works only \
                                    by an approval of its own that is recorded",
         ),
+        None if wanted == "none" => (
+            PartState::Degraded,
+            "`sandbox.mechanism` is none: an agent works only by an approval of its own that is recorded",
+        ),
         None => {
             (PartState::Degraded, "`sandbox.mechanism` asks for one that does not work here: set it to auto")
         }
     };
     part("sandbox", state, words.join(". "), hint)
+}
+
+/// Commits that did not come over when their session ended. They are kept.
+async fn workplaces(call: &Call) -> Option<Part> {
+    use podium_protocol::SessionStatus::{Cancelled, Completed, Failed};
+    let daemon = &call.daemon;
+    let mut left = Vec::new();
+    for session in daemon.workplaces.sessions() {
+        let info = daemon.sessions.info(&session).await;
+        let over = info.is_ok_and(|info| matches!(info.status, Completed | Failed | Cancelled));
+        if over && !daemon.sessions.is_running(&session) && daemon.workplaces.has_commits(&session) {
+            left.push(session);
+        }
+    }
+    let message = format!("commits of {} did not come over to their branch", left.join(", "));
+    let hint =
+        "claim the worktree and `jelmore sessions resume` the session: what it committed comes over then";
+    (!left.is_empty()).then(|| part("workplaces", PartState::Degraded, message, hint))
 }

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 
 use crate::ipc::CapabilitySockets;
 use crate::runs::Runs;
+use crate::workplaces::ClaimedWorkplaces;
 
 /// The running daemon.
 pub(crate) struct Daemon {
@@ -33,6 +34,7 @@ pub(crate) struct Daemon {
     pub(crate) inbox: Inbox,
     pub(crate) agents: Arc<AgentHost>,
     pub(crate) worktrees: Worktrees,
+    pub(crate) workplaces: Arc<ClaimedWorkplaces>,
     pub(crate) capabilities: CapabilitySockets,
     pub(crate) runs: Runs,
     pub(crate) clients: AtomicU32,

@@ -25,12 +25,19 @@ const INFO: &[&str] = &["exclude", "attributes"];
 impl PrivateCommon {
     /// The private folder of a worktree in `folder`, which belongs to the session alone: the one that is there, else a new
     /// one. One in which nothing was committed is made anew when the branch moved outside; one with commits that are not
-    /// imported stays.
+    /// imported stays, and so does one that is occupied, whatever happened outside.
     ///
     /// # Errors
     /// `DetachedHead`; `Io`.
     pub fn open(repo: &Repo, at: &WorktreeLocation, folder: &Path, options: &PrivateOptions) -> Result<Self> {
         fs::create_dir_all(folder).map_err(|error| GitError::io(folder, error))?;
+        if options.occupied
+            && let Some(mut found) = Self::find(repo, at, folder)?
+        {
+            let settings = settings::of(repo, at, options)?;
+            found.shares = shares(repo, options, settings.hooks.as_deref())?;
+            return Ok(found);
+        }
         let head = repo.head(at)?;
         let branch = head.branch().ok_or_else(|| GitError::DetachedHead { path: at.path.clone() })?;
         let settings = settings::of(repo, at, options)?;

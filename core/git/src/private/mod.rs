@@ -35,6 +35,8 @@ pub struct PrivateOptions {
     pub shown_below: Option<PathBuf>,
     /// Name and address for commits where the user has set none.
     pub identity: Option<(String, String)>,
+    /// Somebody works in it now: a folder that is there stays exactly as it is.
+    pub occupied: bool,
 }
 
 /// A folder of the repository that is to be readable inside.
@@ -93,6 +95,16 @@ impl PrivateCommon {
     /// The git folder within the common folder; empty for the main worktree.
     fn admin(&self) -> PathBuf {
         admin_of(&self.repo, &self.at)
+    }
+
+    /// The private folder that is in `folder`, as it was left, to bring over what is in it; `None` if there is none.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn find(repo: &Repo, at: &WorktreeLocation, folder: &Path) -> Result<Option<Self>> {
+        let found =
+            Self { repo: repo.clone(), at: at.clone(), folder: folder.to_owned(), shares: Vec::new() };
+        Ok(Record::find(folder)?.filter(|_| found.common_dir().is_dir()).map(|_| found))
     }
 
     pub fn branch(&self) -> Result<String> {

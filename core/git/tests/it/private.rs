@@ -98,7 +98,7 @@ impl<'a> Desk<'a> {
 
 fn open(repo: &Repo, at: &WorktreeLocation, folder: &Path) -> Result<PrivateCommon, GitError> {
     let identity = Some(("Agent Smith".to_owned(), "smith@example.org".to_owned()));
-    PrivateCommon::open(repo, at, folder, &PrivateOptions { shown_below: None, identity })
+    PrivateCommon::open(repo, at, folder, &PrivateOptions { identity, ..PrivateOptions::default() })
 }
 
 fn leftovers(repo: &Repo) -> Vec<PathBuf> {
@@ -348,6 +348,23 @@ fn a_folder_is_made_anew_when_the_branch_moved_and_kept_while_it_has_commits() {
     assert_eq!(desk.folder.read_dir().unwrap().filter(|_| true).map(kept).filter(|kept| *kept).count(), 1);
     desk.outside(&["switch", "-q", "--detach"]);
     assert!(matches!(open(&desk.repo, &desk.at, &desk.folder), Err(GitError::DetachedHead { .. })));
+}
+
+#[test]
+fn a_folder_that_somebody_works_in_stays_as_it_is_and_is_found_again() {
+    let lab = Lab::new();
+    let desk = Desk::linked(&lab, "occupied", &[]);
+    let (before, common) = (desk.branch(), fs::File::open(desk.private.common_dir()).unwrap());
+    desk.outside(&["commit", "-q", "--allow-empty", "-m", "outside"]);
+    let options = PrivateOptions { occupied: true, ..PrivateOptions::default() };
+    let again = PrivateCommon::open(&desk.repo, &desk.at, &desk.folder, &options).unwrap();
+    assert_eq!(again.tip().unwrap(), Some(before), "what is worked on does not move under who works");
+    let same = |file: &fs::File| std::os::unix::fs::MetadataExt::ino(&file.metadata().unwrap());
+    assert_eq!(same(&common), same(&fs::File::open(again.common_dir()).unwrap()));
+    let mine = desk.commit("x", "x");
+    let found = PrivateCommon::find(&desk.repo, &desk.at, &desk.folder).unwrap().unwrap();
+    assert_eq!((found.tip().unwrap(), found.is_ahead().unwrap()), (Some(mine), true));
+    assert!(PrivateCommon::find(&desk.repo, &desk.at, &lab.root.join("absent")).unwrap().is_none());
 }
 
 #[test]

@@ -1,106 +1,156 @@
-//! Who decides about what an agent asks to do.
+//! Who decides about what an agent is about to do: the person's rules, what holds without any, and the inbox.
 
-use async_trait::async_trait;
-use podium_protocol::{InboxDecision, InboxItem};
-use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use podium_protocol::SessionProgress;
+use podium_store::{Durability, Store};
+use serde_json::Value;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Inbox, SessionError};
+use crate::SessionError;
+use crate::agent::Workbench;
+use crate::permission::{Asker, DecidedBy, Decision, Permissions, Request, Undecided};
+use crate::provider::{Chunk, Turn};
+use crate::tools::{self, ToolContext, served};
 
-/// Characters of a question.
-const MAX_WORDS: usize = 1_500;
+/// Decides for the sessions of agents. Cheap to clone.
+#[derive(Clone)]
+pub struct Gate {
+    store: Store,
+    permissions: Permissions,
+}
 
 /// What an agent asks for.
-#[derive(Debug, Clone)]
-pub struct Question {
-    pub session: String,
+#[derive(Debug, Clone, Default)]
+pub(super) struct Question {
     /// Names the question within its session; the same when it is asked again after a restart.
-    pub key: String,
-    /// The agent's name of the tool, empty where it gives none.
-    pub tool: String,
+    pub(super) key: String,
+    /// A tool of ours that does the same, where there is one: rules are about those.
+    pub(super) tool: String,
     /// One line for a person.
-    pub summary: String,
+    pub(super) summary: String,
     /// What exactly would be done.
-    pub detail: Option<String>,
+    pub(super) detail: Option<String>,
     /// Command line for a shell, where that is what it is.
-    pub command: Option<String>,
-    pub paths: Vec<std::path::PathBuf>,
+    pub(super) command: Option<String>,
+    pub(super) paths: Vec<PathBuf>,
 }
 
-/// What was decided.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Answered {
-    pub allowed: bool,
-    /// The item of the transcript.
-    pub text: String,
-    pub data: Value,
+/// The gate of one turn.
+pub(super) struct Watch {
+    gate: Gate,
+    bench: Workbench,
+    ctx: ToolContext,
+    out: mpsc::WeakSender<Chunk>,
+    stop: CancellationToken,
 }
 
-/// Decides. A question is durable and answered once: one that was asked before a restart is found again.
-#[async_trait]
-pub trait Asks: Send + Sync {
-    /// `None` when the turn ended first.
-    ///
-    /// # Errors
-    /// Why nobody can decide; the agent is refused then.
-    async fn ask(&self, question: Question, stop: &CancellationToken) -> Result<Option<Answered>, String>;
-}
-
-/// Asks a person through the inbox.
-pub struct InboxAsks {
-    inbox: Inbox,
-}
-
-impl InboxAsks {
+impl Gate {
     #[must_use]
-    pub fn new(inbox: Inbox) -> Self {
-        Self { inbox }
+    pub fn new(store: Store, permissions: Permissions) -> Self {
+        Self { store, permissions }
     }
 
-    /// The question as it was asked before, else a new one.
-    async fn asked(&self, question: &Question, text: &str) -> Result<InboxItem, SessionError> {
-        let session = Some(question.session.clone());
-        let before = self.inbox.list(true).await?;
-        match before.into_iter().find(|item| item.session == session && item.question == text) {
-            Some(item) => Ok(item),
-            None => self.inbox.ask(format!("session:{}", question.session), session, text.to_owned()).await,
-        }
-    }
-
-    async fn decision(&self, id: &str) -> Result<Option<InboxDecision>, SessionError> {
-        let all = self.inbox.list(true).await?;
-        Ok(all.into_iter().find(|item| item.id == id).and_then(|item| item.decision))
+    pub(super) async fn watch(
+        &self,
+        turn: &Turn,
+        out: &mpsc::Sender<Chunk>,
+        stop: &CancellationToken,
+    ) -> Result<Watch, SessionError> {
+        let bench = Workbench::of(&self.store, &turn.session, turn.env.clone()).await?;
+        let root = turn.worktree.clone().unwrap_or_default();
+        let mut ctx = ToolContext::new(root, turn.session.clone(), Arc::clone(&turn.redactor));
+        ctx.stop = stop.clone();
+        Ok(Watch { gate: self.clone(), bench, ctx, out: out.downgrade(), stop: stop.clone() })
     }
 }
 
-#[async_trait]
-impl Asks for InboxAsks {
-    async fn ask(&self, question: Question, stop: &CancellationToken) -> Result<Option<Answered>, String> {
-        let text = words(&question);
-        let mut head = self.inbox.watch_head();
-        let item = self.asked(&question, &text).await.map_err(|error| error.to_string())?;
-        loop {
-            head.borrow_and_update();
-            if let Some(decision) = self.decision(&item.id).await.map_err(|error| error.to_string())? {
-                let allowed = decision == InboxDecision::Allow;
-                let word = if allowed { "allowed" } else { "denied" };
-                let data = json!({ "question": item.id, "decision": decision, "tool": question.tool });
-                return Ok(Some(Answered { allowed, text: format!("{word}: {}", question.summary), data }));
+impl Watch {
+    /// What a tool of this name may open.
+    pub(super) fn context(&self, tool: &str) -> ToolContext {
+        ToolContext { paths: Arc::new(self.gate.permissions.paths(tool)), ..self.ctx.clone() }
+    }
+
+    /// Waits for a person where one has to be asked. A denial is logged.
+    pub(super) async fn decide(&self, question: Question) -> Result<Decision, Undecided> {
+        let (request, inside) = self.request(question).await;
+        let decision = self.gate.permissions.decide_request(&request, &self.asker(inside)).await?;
+        if let Some(event) = decision.event(&self.ctx.session, &self.ctx.redactor) {
+            let write =
+                self.gate.store.write::<_, SessionError>(Durability::Process, move |tx| Ok(tx.emit(&event)?));
+            write.await?;
+        }
+        Ok(decision)
+    }
+
+    pub(super) fn item(&self, decision: &Decision) -> Chunk {
+        let (text, data) = decision.item(&self.ctx.redactor);
+        Chunk::Permission { text, data }
+    }
+
+    /// Paths as rules are written about them; whether all lie in the worktree.
+    async fn request(&self, question: Question) -> (Request, bool) {
+        let Question { key, tool, summary, detail, command, paths } = question;
+        let mut request = Request { key, tool, summary, detail, command, ..Request::default() };
+        let mut inside = true;
+        for path in paths {
+            if self.ctx.root.as_os_str().is_empty() || !served::is_inside(&self.ctx, &path) {
+                inside = false;
+                request.paths.push(path);
+                continue;
             }
-            tokio::select! {
-                changed = head.changed() => changed.map_err(|_| "the store is closed".to_owned())?,
-                () = stop.cancelled() => return Ok(None),
+            match tools::real_path(&self.ctx, path.to_string_lossy().into_owned()).await {
+                Ok(real) => request.paths.extend(of_place(&path, real)),
+                Err(error) => request.refused = error.reason().map(|_| error.to_string()),
             }
+        }
+        (request, inside)
+    }
+
+    fn asker(&self, inside: bool) -> Asker {
+        let (bench, out) = (&self.bench, self.out.clone());
+        Asker {
+            session: bench.session.clone(),
+            agent_id: bench.agent_id.clone(),
+            repo: bench.repo.clone(),
+            // As for a bare model: whoever names an agent has the worktree claimed for it.
+            claimed: inside && bench.agent_id.is_some() && !bench.worktree.is_empty(),
+            redactor: Arc::clone(&self.ctx.redactor),
+            stop: self.stop.clone(),
+            waiting: Arc::new(move |_| {
+                let progress = SessionProgress { phase: "waiting".to_owned(), done: 0, total: 0 };
+                if let Some(out) = out.upgrade() {
+                    // A full queue shows that there is something newer to see.
+                    let _ = out.try_send(Chunk::Progress(progress));
+                }
+            }),
         }
     }
 }
 
-/// The key is part of it: the same question at another time is another one.
-fn words(question: &Question) -> String {
-    let mut text = question.summary.clone();
-    if let Some(detail) = &question.detail {
-        text = format!("{text}\n{detail}");
+/// The real path, and the one that was named where that is another.
+fn of_place(given: &Path, real: PathBuf) -> Vec<PathBuf> {
+    let mut all = vec![real];
+    if given.is_relative() && given != all[0] {
+        all.push(given.to_owned());
     }
-    let text: String = text.chars().take(MAX_WORDS).collect();
-    format!("{text}\n({})", question.key)
+    all.retain(|path| !path.as_os_str().is_empty());
+    all
+}
+
+/// Whether the transcript has to tell of it: what is allowed without a word is not.
+pub(super) fn is_told(decision: &Decision) -> bool {
+    !decision.allowed || !matches!(decision.by, DecidedBy::Default | DecidedBy::Rule(_))
+}
+
+/// Keys of questions: an agent that is started anew counts anew, and its questions are others.
+pub(super) fn key(run: &str, parts: &[&str], input: &Value) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for part in parts {
+        hasher.update(part.as_bytes()).update(b"\0");
+    }
+    hasher.update(input.to_string().as_bytes());
+    format!("{run}/{}", &hasher.finalize().to_hex()[..16])
 }

@@ -1,12 +1,12 @@
 //! Provider `acp`: agents that speak the Agent Client Protocol on their standard streams.
 
 mod asks;
-mod files;
 mod schema;
 mod serve;
 mod talk;
 mod terminals;
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,18 +14,17 @@ use async_trait::async_trait;
 use podium_config::Live;
 use podium_process::runner::{AgentEnd, EndCause, RunnerError};
 use podium_protocol::ProviderInfo;
-use podium_secrets::Redactor;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-pub use self::asks::{Answered, Asks, InboxAsks, Question};
+pub use self::asks::Gate;
 use self::serve::{Served, Server};
 use self::talk::{End, Talk, Topic};
 use crate::Env;
 use crate::child::{
-    Agent, AgentHost, Death, Follow, Format, Memory, Next, Stopping, agents, choose, failed, home,
+    Agent, AgentHost, Death, Follow, Format, Landing, Memory, Next, Stopping, agents, choose, failed, home,
     last_words, prompt, send, settled, with_history,
 };
 use crate::provider::{Chunk, Provider, ProviderError, Turn, TurnOutcome};
@@ -35,18 +34,21 @@ const OPENING: Duration = Duration::from_secs(120);
 /// How long one that is told to cancel, or has nothing more to do, may take to end.
 const ENDING: Duration = Duration::from_millis(700);
 const LONGEST_LINE: usize = 32 << 20;
+/// How long a turn's end waits for commits to come over, and one that was cancelled.
+const BRINGING: Duration = Duration::from_secs(120);
+const BRINGING_LATE: Duration = Duration::from_millis(300);
 
 /// Agents of the configuration; the model's name chooses among them.
 pub struct Acp {
     host: Arc<AgentHost>,
     config: Arc<Live>,
-    asks: Arc<dyn Asks>,
+    gate: Gate,
 }
 
 impl Acp {
     #[must_use]
-    pub fn new(host: Arc<AgentHost>, config: Arc<Live>, asks: Arc<dyn Asks>) -> Self {
-        Self { host, config, asks }
+    pub fn new(host: Arc<AgentHost>, config: Arc<Live>, gate: Gate) -> Self {
+        Self { host, config, gate }
     }
 }
 
@@ -62,12 +64,12 @@ impl Provider for Acp {
 
     async fn info(&self, _env: &Env) -> ProviderInfo {
         let config = self.config.get();
-        let models: Vec<String> =
-            agents(&config).into_iter().filter(|agent| fits(agent.format)).map(|agent| agent.name).collect();
+        let known: Vec<Agent> = agents(&config).into_iter().filter(|agent| fits(agent.format)).collect();
         let why = match choose(&config, None, fits) {
-            Ok(_) => format!("configured: {}", models.join(", ")),
+            Ok(_) => format!("configured: {}", known.iter().map(Agent::shown).collect::<Vec<_>>().join(", ")),
             Err(why) => why,
         };
+        let models: Vec<String> = known.into_iter().map(|agent| agent.name).collect();
         ProviderInfo { name: self.name().to_owned(), usable: !models.is_empty(), why, models }
     }
 
@@ -89,35 +91,38 @@ impl Provider for Acp {
     ) -> Result<TurnOutcome, ProviderError> {
         let agent = choose(&self.config.get(), turn.model.as_deref(), fits)
             .map_err(|reason| ProviderError::Parked { reason })?;
-        let room = self.host.room(&turn).await.map_err(|reason| ProviderError::Parked { reason })?;
-        let server = Arc::new(Server::new(&turn, room, Arc::clone(&self.asks), stop.clone()));
         let (prompt, with_history) = (prompt(&turn), with_history(&turn));
-        let cwd = turn.worktree.clone().unwrap_or_else(|| home(&turn.env));
-        let topic = Topic {
-            cwd: &cwd,
-            prompt: &prompt,
-            with_history: &with_history,
-            version: env!("CARGO_PKG_VERSION"),
+        let answer = Answer {
+            host: &self.host,
+            gate: &self.gate,
+            agent: &agent,
+            turn: &turn,
+            out: &out,
+            stop: &stop,
+            words: (&prompt, &with_history),
         };
-        let answer =
-            Answer { host: &self.host, agent: &agent, turn: &turn, out: &out, stop: &stop, server, topic };
         answer.run().await
     }
 }
 
 struct Answer<'a> {
     host: &'a AgentHost,
+    gate: &'a Gate,
     agent: &'a Agent,
     turn: &'a Turn,
     out: &'a mpsc::Sender<Chunk>,
     stop: &'a CancellationToken,
-    server: Arc<Server>,
-    topic: Topic<'a>,
+    /// For an agent that knows the conversation, and for one that does not.
+    words: (&'a str, &'a str),
 }
 
 /// One run of the agent as far as this process follows it.
 struct Attempt {
     follow: Follow,
+    server: Arc<Server>,
+    landing: Landing,
+    /// Where the agent sees itself.
+    cwd: PathBuf,
     /// Bytes of a line whose end is still to come.
     rest: Vec<u8>,
     /// Number of the last line that was written.
@@ -139,13 +144,12 @@ enum Step {
 impl Answer<'_> {
     async fn run(&self) -> Result<TurnOutcome, ProviderError> {
         let mut memory = self.memory().await?;
+        // Also where the conversation is over: its agent may not be, nor what it committed be brought over.
         loop {
-            if let Some(end) = memory.reader.end.clone() {
-                return self.outcome(end).await;
-            }
-            let end = self.attempt(&mut memory).await?;
-            if memory.reader.end.is_none() {
-                self.bury(&end, &mut memory).await?;
+            let died = self.attempt(&mut memory).await?;
+            match memory.reader.end.clone() {
+                Some(end) => return self.outcome(end).await,
+                None => self.bury(&died, &mut memory).await?,
             }
         }
     }
@@ -179,40 +183,79 @@ impl Answer<'_> {
 
     /// Follows one run to its end.
     async fn attempt(&self, memory: &mut Memory<Talk>) -> Result<AgentEnd, ProviderError> {
+        let room = self.host.room(self.turn, self.agent, &memory.run, self.stop).await?;
+        if let Some((text, data)) = room.told.clone() {
+            self.store(memory, vec![Chunk::Permission { text, data }]).await?;
+        }
+        let watch = self.gate.watch(self.turn, self.out, self.stop).await;
+        let watch = watch.map_err(|error| ProviderError::Failed { reason: error.to_string() })?;
+        let landing = Landing::of(&room);
         let place = (memory.run.as_str(), memory.offset);
-        let follow = match Follow::open(self.host, self.turn, &self.agent.argv, place, self.stop).await {
+        let follow = Follow::open(self.host, (self.turn, &room), &self.agent.argv, place, self.stop).await;
+        let follow = match follow {
             Ok(follow) => follow,
-            Err(RunnerError::NoSuchRun { .. }) => return Ok(gone()),
+            Err(RunnerError::NoSuchRun { .. }) => {
+                let left = self.land(landing, memory, BRINGING).await;
+                self.store(memory, left.into_iter().collect()).await?;
+                return Ok(gone());
+            }
             Err(error) => return Err(self.unstarted(&error)),
         };
+        let lodged = room.lodging.as_ref().map(|lodging| lodging.cwd.clone());
+        let cwd = lodged.or(self.turn.worktree.clone()).unwrap_or_else(|| home(&self.turn.env));
+        let server = Arc::new(Server::new(self.turn, &memory.run, room, watch));
         let sent = follow.applied();
         memory.reader.reached(sent);
         let deadline = Some(Instant::now() + OPENING);
-        let mut attempt =
-            Attempt { follow, rest: Vec::new(), sent, serving: JoinSet::new(), closing: false, deadline };
+        let mut attempt = Attempt {
+            follow,
+            server,
+            landing,
+            cwd,
+            rest: Vec::new(),
+            sent,
+            serving: JoinSet::new(),
+            closing: false,
+            deadline,
+        };
         for asked in memory.reader.asked.clone() {
-            attempt.serving.spawn(Arc::clone(&self.server).serve(asked));
+            attempt.serving.spawn(Arc::clone(&attempt.server).serve(asked));
         }
-        memory.reader.begin(&self.topic);
+        memory.reader.begin(&self.topic(&attempt.cwd));
         self.sync(&mut attempt, memory, Vec::new()).await?;
         loop {
             match self.step(&mut attempt, memory).await? {
                 Step::On => {}
                 Step::Ended(end) => {
-                    self.store(memory, Vec::new()).await?;
+                    let left = self.land(attempt.landing, memory, BRINGING).await;
+                    self.store(memory, left.into_iter().collect()).await?;
                     attempt.follow.close().await;
                     return Ok(end);
                 }
                 Step::Cancel => {
                     attempt.follow.cancel().await;
+                    let left = self.land(attempt.landing, memory, BRINGING_LATE).await;
                     // Who goes on with the turn begins a new run.
                     memory.again();
                     memory.reader = memory.reader.anew();
-                    self.store(memory, Vec::new()).await?;
+                    self.store(memory, left.into_iter().collect()).await?;
                     return Err(ProviderError::Stopped);
                 }
             }
         }
+    }
+
+    fn topic<'t>(&'t self, cwd: &'t Path) -> Topic<'t> {
+        let (prompt, with_history) = self.words;
+        Topic { cwd, prompt, with_history, version: env!("CARGO_PKG_VERSION") }
+    }
+
+    /// What the agent committed comes over; in words, once, what does not.
+    async fn land(&self, landing: Landing, memory: &mut Memory<Talk>, patience: Duration) -> Option<Chunk> {
+        let why = landing.finish(patience).await?;
+        let first = !std::mem::replace(&mut memory.told_left, true);
+        let text = || format!("\n\n[{}]\n\n", self.turn.redactor.redact(&why));
+        first.then(|| Chunk::Text { text: text(), tokens: Vec::new() })
     }
 
     /// One thing that happens.
@@ -226,7 +269,10 @@ impl Answer<'_> {
         };
         tokio::select! {
             next = attempt.follow.next() => match next? {
-                Next::Output(bytes) => self.read(attempt, memory, &bytes, false).await?,
+                Next::Output(bytes) => {
+                    self.read(attempt, memory, &bytes, false).await?;
+                    attempt.landing.stir();
+                }
                 Next::Ended(end) => {
                     self.read(attempt, memory, &[], true).await?;
                     return Ok(Step::Ended(end));
@@ -272,12 +318,13 @@ impl Answer<'_> {
         attempt.rest.extend(bytes);
         let known = memory.reader.asked.len();
         let (mut used, mut chunks) = (0, Vec::new());
+        let topic = self.topic(&attempt.cwd);
         while let Some(length) = attempt.rest[used..].iter().position(|byte| *byte == b'\n') {
-            memory.reader.read(&attempt.rest[used..used + length], &self.topic, &mut chunks);
+            memory.reader.read(&attempt.rest[used..used + length], &topic, &mut chunks);
             used += length + 1;
         }
         if at_end {
-            memory.reader.read(&attempt.rest[used..], &self.topic, &mut chunks);
+            memory.reader.read(&attempt.rest[used..], &topic, &mut chunks);
             used = attempt.rest.len();
         } else if attempt.rest.len() - used > LONGEST_LINE {
             memory.reader.end = Some(End::Failed("it writes a line that is longer than 32 MiB".to_owned()));
@@ -285,7 +332,7 @@ impl Answer<'_> {
         attempt.rest.drain(..used);
         memory.offset += used as u64;
         for asked in &memory.reader.asked[known..] {
-            attempt.serving.spawn(Arc::clone(&self.server).serve(asked.clone()));
+            attempt.serving.spawn(Arc::clone(&attempt.server).serve(asked.clone()));
         }
         if used > 0 || memory.reader.end.is_some() {
             self.sync(attempt, memory, chunks).await?;
@@ -384,9 +431,8 @@ impl Answer<'_> {
 
     /// An agent may write keys to its errors.
     async fn redacted(&self, text: String) -> String {
-        let (env, worktree) = (self.turn.env.clone(), self.turn.worktree.clone());
-        let redact = move || Redactor::for_session(&env, worktree.as_deref()).redact(&text);
-        tokio::task::spawn_blocking(redact).await.unwrap_or_default()
+        let redactor = Arc::clone(&self.turn.redactor);
+        tokio::task::spawn_blocking(move || redactor.redact(&text)).await.unwrap_or_default()
     }
 }
 

@@ -168,6 +168,10 @@ pub(super) enum Told {
 pub(super) struct ToolNews {
     pub(super) id: String,
     pub(super) title: Option<String>,
+    /// The protocol's word for what it does: `read`, `edit`, `execute`.
+    pub(super) kind: Option<String>,
+    /// Files it is about.
+    pub(super) paths: Vec<PathBuf>,
     pub(super) input: Option<Value>,
     pub(super) text: Option<String>,
     pub(super) diffs: Vec<Value>,
@@ -213,10 +217,22 @@ fn tool_news(fields: &Value) -> Option<ToolNews> {
         .filter(|text| !text.is_empty())
         .collect();
     let diff = |part: &Value| json!({ "path": part["path"], "old": part["oldText"], "new": part["newText"] });
+    let input = given("rawInput").cloned();
+    let named = ["path", "file_path", "abs_path"].into_iter().filter_map(|key| input.as_ref()?[key].as_str());
+    let places =
+        list(&fields["locations"]).iter().chain(content.iter().filter(|part| part["type"] == "diff"));
+    let mut paths: Vec<PathBuf> = Vec::new();
+    for path in named.chain(places.filter_map(|place| place["path"].as_str())).map(PathBuf::from) {
+        if !paths.contains(&path) {
+            paths.push(path);
+        }
+    }
     Some(ToolNews {
+        kind: given("kind").and_then(Value::as_str).map(str::to_owned),
+        paths,
         id: fields["toolCallId"].as_str()?.to_owned(),
         title: given("title").and_then(Value::as_str).map(str::to_owned),
-        input: given("rawInput").cloned(),
+        input,
         text: match texts.is_empty() {
             true => given("rawOutput").map(raw_text),
             false => Some(texts.join("\n")),
@@ -274,6 +290,17 @@ pub(super) struct NewTerminal {
     pub(super) env: Vec<(String, String)>,
     pub(super) cwd: Option<PathBuf>,
     pub(super) limit: Option<u64>,
+}
+
+impl NewTerminal {
+    /// As a shell would be given it: a program with arguments is quoted, one without is a line already.
+    pub(super) fn line(&self) -> String {
+        if self.args.is_empty() {
+            return self.command.clone();
+        }
+        let words = [&self.command].into_iter().chain(&self.args).map(String::as_str);
+        shlex::try_join(words).unwrap_or_else(|_| format!("{} {}", self.command, self.args.join(" ")))
+    }
 }
 
 /// # Errors

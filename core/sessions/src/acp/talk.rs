@@ -61,6 +61,10 @@ pub(super) struct Asked {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 struct Tool {
     title: String,
+    #[serde(default)]
+    kind: Option<String>,
+    #[serde(default)]
+    paths: Vec<std::path::PathBuf>,
     input: Value,
     text: String,
     diffs: Vec<Value>,
@@ -154,8 +158,11 @@ impl Talk {
         match message {
             Incoming::Request { id, method, params } => {
                 // The call that a person is asked about is told before the question.
+                let mut params = params;
                 if let Ok(Wanted::Permission(permission)) = schema::wanted(&method, &params) {
+                    let call = permission.tool.id.clone();
                     self.tool(permission.tool, chunks);
+                    self.complete(&call, &mut params["toolCall"]);
                 }
                 self.asked.push(Asked { id, method, params });
             }
@@ -174,6 +181,22 @@ impl Talk {
     /// An agent may have more sessions than the one that is spoken with.
     fn is_of_this_session(&self, params: &Value) -> bool {
         params["sessionId"].as_str().is_none_or(|id| self.session.as_deref() == Some(id))
+    }
+
+    /// What was told of a call before goes with the question about it.
+    fn complete(&self, call: &str, asked: &mut Value) {
+        let (Some(tool), Value::Object(asked)) = (self.tools.get(call), asked) else { return };
+        let mut add = |key: &str, value: &Value| {
+            if !value.is_null() && asked.get(key).is_none_or(Value::is_null) {
+                asked.insert(key.to_owned(), value.clone());
+            }
+        };
+        add("rawInput", &tool.input);
+        add("kind", &json!(tool.kind));
+        let places: Vec<Value> = tool.paths.iter().map(|path| json!({ "path": path })).collect();
+        if !places.is_empty() {
+            add("locations", &Value::Array(places));
+        }
     }
 
     /// Answers that nobody waits for are left out.
@@ -284,6 +307,10 @@ impl Talk {
         tool.title = news.title.unwrap_or(std::mem::take(&mut tool.title));
         tool.input = news.input.unwrap_or(std::mem::take(&mut tool.input));
         tool.text = news.text.unwrap_or(std::mem::take(&mut tool.text));
+        tool.kind = news.kind.or(tool.kind.take());
+        if !news.paths.is_empty() {
+            tool.paths = news.paths;
+        }
         if !news.diffs.is_empty() {
             tool.diffs = news.diffs;
         }

@@ -5,16 +5,16 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use podium_process::{Child, Command, Exit, INHERITED_ENV, sandbox};
+use podium_process::{Child, Command, Exit, INHERITED_ENV};
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::files::resolve;
 use super::schema::{INTERNAL, INVALID_PARAMS, NewTerminal, RpcError};
 use crate::Env;
 use crate::child::Room;
+use crate::workplace::{CommandOptions, Workplace, WorkplaceError};
 
 /// Output kept where the agent names no bound, and the most that it may name.
 const KEPT: u64 = 1 << 20;
@@ -41,9 +41,11 @@ struct Tail {
 }
 
 impl Terminals {
-    pub(super) fn create(
+    /// `folder` lies below `root`.
+    pub(super) async fn create(
         &self,
         root: &Path,
+        folder: &Path,
         asked: &NewTerminal,
         env: &Env,
         room: &Room,
@@ -51,12 +53,11 @@ impl Terminals {
         if lock(&self.0).len() >= MOST_TERMINALS {
             return Err(invalid(format!("there are {MOST_TERMINALS} terminals already; release some")));
         }
-        let cwd = resolve(root, asked.cwd.as_deref().unwrap_or(root))?;
-        let child = command(asked, env, room).cwd(cwd).grace(GRACE).limits(room.limits.clone());
-        let child = match &room.sandbox {
-            Some((policy, mechanism)) => sandbox::wrap(child, policy, *mechanism).map_err(|e| failed(&e))?,
-            None => child,
+        let child = match room.workplace.clone() {
+            Some(place) => confined(place, folder, asked, room.command_network).await?,
+            None => command(asked, env).cwd(root.join(folder)),
         };
+        let child = child.grace(GRACE);
         let child = child.spawn().map_err(|error| failed(&error))?;
         let limit = asked.limit.unwrap_or(KEPT).min(MOST_KEPT);
         let (ended, receiver) = watch::channel(None);
@@ -113,22 +114,40 @@ impl Drop for Terminals {
     }
 }
 
+/// In the agent's workplace, under the rules for commands.
+async fn confined(
+    place: Arc<Workplace>,
+    folder: &Path,
+    asked: &NewTerminal,
+    network: bool,
+) -> Result<Command, RpcError> {
+    let env = asked.env.iter().map(|(name, value)| (name.into(), value.into())).collect();
+    let (folder, network) = (folder.to_owned(), Some(network));
+    let options = CommandOptions { folder, env, network, ..CommandOptions::default() };
+    let argv = argv(asked);
+    let command = tokio::task::spawn_blocking(move || place.command(argv, &options)).await;
+    command.unwrap_or(Err(WorkplaceError::CutOff)).map_err(|error| failed(&error))
+}
+
 /// A program with arguments is started as it is; a line without any is for the shell.
-fn command(asked: &NewTerminal, env: &Env, room: &Room) -> Command {
-    let mut command = match asked.args.is_empty() {
-        true => Command::new("/bin/sh").args(["-c", &asked.command]),
-        false => Command::new(&asked.command).args(&asked.args),
-    };
+fn argv(asked: &NewTerminal) -> Vec<String> {
+    match asked.args.is_empty() {
+        true => ["/bin/sh", "-c", &asked.command].map(str::to_owned).into(),
+        false => [&asked.command].into_iter().chain(&asked.args).cloned().collect(),
+    }
+}
+
+/// Where agents are not confined.
+fn command(asked: &NewTerminal, env: &Env) -> Command {
+    let argv = argv(asked);
+    let mut command = Command::new(&argv[0]).args(&argv[1..]);
     for name in INHERITED_ENV {
         if let Some(value) = std::env::var_os(name) {
             command = command.env(name, value);
         }
     }
-    // What the agent sets cannot take back what its room sets.
     let given = env.iter().chain(asked.env.iter().map(|(name, value)| (name, value)));
-    given
-        .chain(room.env.iter().map(|(name, value)| (name, value)))
-        .fold(command, |command, (name, value)| command.env(name, value))
+    given.fold(command, |command, (name, value)| command.env(name, value))
 }
 
 async fn run(mut child: Child, terminal: Arc<Terminal>, ended: watch::Sender<Option<Exit>>) {

@@ -154,6 +154,7 @@ mod tests {
             temperature: None,
             worktree: None,
             env: crate::Env::new(),
+            redactor: Default::default(),
             link: Default::default(),
         }
     }

@@ -7,6 +7,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::Room;
 use super::host::{AgentHost, GRACE, failed};
 use super::memory::Memory;
 use crate::hub::TurnLink;
@@ -47,12 +48,12 @@ pub(crate) struct Follow {
 impl Follow {
     pub(crate) async fn open(
         host: &AgentHost,
-        turn: &Turn,
+        (turn, room): (&Turn, &Room),
         argv: &[String],
         (run, offset): (&str, u64),
         stop: &CancellationToken,
     ) -> Result<Self, RunnerError> {
-        let attached = host.attach_or_start(turn, argv, run, offset).await?;
+        let attached = host.attach_or_start(turn, room, argv, (run, offset)).await?;
         Ok(Self {
             controls: attached.controls(),
             attached,

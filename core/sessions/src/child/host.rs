@@ -8,11 +8,20 @@ use std::time::Duration;
 use podium_process::INHERITED_ENV;
 use podium_process::runner::{self, Attached, Launcher, RunnerError, Spec};
 
-use super::Quarters;
+use podium_process::sandbox::Mechanism;
+use tokio_util::sync::CancellationToken;
+
+use super::settings::Agent;
+use super::{Homeless, Lodger, Quarters, Room};
+use crate::Env;
 use crate::provider::{ProviderError, Turn};
+use crate::workplace::{Approval, Terms};
 
 /// Time between SIGTERM and SIGKILL.
-pub(super) const GRACE: Duration = Duration::from_secs(1);
+pub(super) const GRACE: Duration = Duration::from_millis(700);
+/// Sockets that lead out, and what decides over the private git: not for a confined agent.
+const KEPT_BACK: &[&str] =
+    &["SSH_AUTH_SOCK", "DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"];
 
 /// Has the agents of all sessions. Cheap to share.
 pub struct AgentHost {
@@ -47,6 +56,10 @@ impl AgentHost {
     pub async fn clear(&self, session: &str) {
         if let Err(error) = runner::end(&self.folder_of(session), GRACE).await {
             tracing::warn!(%error, session, "an agent cannot be cleared away");
+            return;
+        }
+        if let Some(quarters) = &self.quarters {
+            quarters.leave(session).await;
         }
     }
 
@@ -58,9 +71,9 @@ impl AgentHost {
     pub(super) async fn attach_or_start(
         &self,
         turn: &Turn,
+        room: &Room,
         argv: &[String],
-        run: &str,
-        offset: u64,
+        (run, offset): (&str, u64),
     ) -> Result<Attached, RunnerError> {
         let folder = self.folder_of(&turn.session);
         match Attached::to(&folder, run, offset).await {
@@ -68,7 +81,7 @@ impl AgentHost {
             Err(RunnerError::NoSuchRun { .. }) if offset == 0 => {}
             other => return other,
         }
-        let spec = self.spec(turn, argv, run).await.map_err(|reason| RunnerError::Agent { reason })?;
+        let spec = self.spec(turn, room, argv, run)?;
         match self.launcher.start(&spec).await {
             Err(RunnerError::Runs { .. }) => {}
             started => {
@@ -87,35 +100,132 @@ impl AgentHost {
         Attached::to(&folder, run, 0).await
     }
 
-    /// Where the agent of a turn and what it has us run are confined to.
-    pub(crate) async fn room(&self, turn: &Turn) -> Result<super::Room, String> {
-        match &self.quarters {
-            Some(quarters) => quarters.prepare(&turn.session, turn.worktree.as_deref()).await,
-            None => Ok(super::Room::default()),
+    /// Where the agent of a turn and what it has us run are confined to. One that runs already stays where it is.
+    pub(crate) async fn room(
+        &self,
+        turn: &Turn,
+        agent: &Agent,
+        run: &str,
+        stop: &CancellationToken,
+    ) -> Result<Room, ProviderError> {
+        let Some(quarters) = &self.quarters else { return Ok(Room::default()) };
+        let folder = self.folder_of(&turn.session);
+        let mut occupied = runner::is_alive(&folder);
+        if occupied && runner::run_in(&folder).await.as_deref() != Some(run) {
+            // Of an earlier turn; nobody needs it.
+            runner::end(&folder, GRACE).await.map_err(|error| failed(&error))?;
+            occupied = false;
         }
+        let lodger = Lodger {
+            session: turn.session.clone(),
+            agent: agent.name.clone(),
+            run: run.to_owned(),
+            worktree: turn.worktree.clone(),
+            env: turn.env.clone(),
+            terms: terms(agent, &turn.env, occupied),
+        };
+        let room = quarters.prepare(&lodger, stop).await;
+        room.map_err(|error| match error {
+            Homeless::Stopped => ProviderError::Stopped,
+            Homeless::Refused(reason) => {
+                ProviderError::Parked { reason: format!("{} cannot be started: {reason}", agent.name) }
+            }
+        })
     }
 
-    async fn spec(&self, turn: &Turn, argv: &[String], run: &str) -> Result<Spec, String> {
-        let room = self.room(turn).await?;
+    fn spec(&self, turn: &Turn, room: &Room, argv: &[String], run: &str) -> Result<Spec, RunnerError> {
         let mut spec =
             Spec::new(run, self.folder_of(&turn.session), argv.iter().map(OsString::from).collect());
-        for name in INHERITED_ENV {
-            if let Some(value) = std::env::var_os(name) {
-                spec.env.insert(name.into(), value);
+        match &room.lodging {
+            None => {
+                for name in INHERITED_ENV {
+                    if let Some(value) = std::env::var_os(name) {
+                        spec.env.insert(name.into(), value);
+                    }
+                }
+                spec.env.extend(turn.env.iter().map(|(name, value)| (name.into(), value.into())));
+                spec.cwd = turn.worktree.clone().unwrap_or_else(|| home(&turn.env));
+            }
+            Some(lodging) => {
+                let given = turn.env.iter().filter(|(name, _)| {
+                    !KEPT_BACK.contains(&name.as_str())
+                        && !name.starts_with("GIT_")
+                        && !name.starts_with("PODIUM_")
+                });
+                spec.env.extend(given.map(|(name, value)| (name.into(), value.into())));
+                spec.env.extend(lodging.env.iter().cloned());
+                spec.cwd.clone_from(&lodging.cwd);
+                spec.limits = lodging.limits();
+                spec.sandbox = Some((lodging.policy.clone(), lodging.mechanism));
+                if let Some(program) = argv.first() {
+                    let path =
+                        lodging.env.iter().find(|(name, _)| name == "PATH").map(|(_, path)| path.clone());
+                    let confined = lodging.mechanism != Mechanism::None;
+                    spec.argv[0] = find(program, &turn.env, path, confined)?;
+                }
             }
         }
-        let given = turn.env.iter().chain(room.env.iter().map(|(name, value)| (name, value)));
-        spec.env.extend(given.map(|(name, value)| (name.into(), value.into())));
         spec.env.insert("PODIUM_SESSION".into(), turn.session.as_str().into());
-        spec.cwd = turn.worktree.clone().unwrap_or_else(|| home(&turn.env));
-        spec.limits = room.limits;
-        spec.sandbox = room.sandbox;
         Ok(spec)
     }
 }
 
+/// As the settings say; an agent that is to work unconfined has their word for it.
+fn terms(agent: &Agent, env: &Env, occupied: bool) -> Terms {
+    let given = &agent.given;
+    let approval = || Approval {
+        by: format!("the setting sessions.agents of {}", agent.name),
+        at: std::time::SystemTime::now(),
+    };
+    // Files that a person's command line names are part of the program.
+    let named =
+        agent.argv.iter().skip(1).map(PathBuf::from).filter(|path| path.is_absolute() && path.is_file());
+    let program = agent.argv.first().and_then(|program| in_path(program, env));
+    let real = program.as_ref().and_then(|program| program.canonicalize().ok());
+    Terms {
+        network: given.network,
+        read: given.read.clone(),
+        write: given.write.clone(),
+        files: named.chain(program).chain(real).collect(),
+        unsandboxed: given.unsandboxed.then(approval),
+        prefer_unsandboxed: given.unsandboxed,
+        occupied,
+    }
+}
+
+/// The file that the user's shell would start.
+fn in_path(program: &str, env: &Env) -> Option<PathBuf> {
+    if program.contains('/') {
+        return Some(PathBuf::from(program)).filter(|file| file.is_absolute() && file.is_file());
+    }
+    let runs = |file: &PathBuf| {
+        use std::os::unix::fs::PermissionsExt as _;
+        file.metadata().is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
+    };
+    let folders = env.get("PATH")?;
+    std::env::split_paths(folders)
+        .filter(|folder| folder.is_absolute())
+        .map(|folder| folder.join(program))
+        .find(runs)
+}
+
+/// A program that is not there is told as such, before a sandbox says it in its own words.
+fn find(program: &str, env: &Env, path: Option<OsString>, confined: bool) -> Result<OsString, RunnerError> {
+    let inside: Env = path
+        .and_then(|path| path.into_string().ok())
+        .map(|path| ("PATH".to_owned(), path))
+        .into_iter()
+        .collect();
+    let found = in_path(program, env).or_else(|| in_path(program, &inside));
+    match found {
+        Some(file) if confined => Ok(file.into()),
+        Some(_) => Ok(program.into()),
+        None => Err(RunnerError::Agent { reason: format!("program `{program}` was not found") }),
+    }
+}
+
 /// Where a session without a worktree works.
-pub(crate) fn home(env: &crate::Env) -> PathBuf {
+pub(crate) fn home(env: &Env) -> PathBuf {
     let home = env.get("HOME").map(PathBuf::from).or_else(std::env::home_dir);
     home.filter(|home| home.is_dir()).unwrap_or_else(|| Path::new("/").to_owned())
 }

@@ -23,6 +23,9 @@ pub(crate) struct Memory<R> {
     /// When agents of this turn died.
     #[serde(default)]
     deaths: Vec<i64>,
+    /// It was told that commits of this run do not come over.
+    #[serde(default)]
+    pub(crate) told_left: bool,
 }
 
 /// What follows the death of an agent.
@@ -51,6 +54,7 @@ impl<R: Default + Serialize + for<'a> Deserialize<'a>> Memory<R> {
         self.run = uuid::Uuid::now_v7().to_string();
         self.offset = 0;
         self.end = None;
+        self.told_left = false;
     }
 
     /// The agent of this run is dead; another run may follow.
@@ -80,7 +84,14 @@ mod tests {
 
     #[test]
     fn a_restart_survives_being_stored() {
-        let mut memory = Memory::<u32> { run: "r".into(), offset: 7, reader: 3, end: None, deaths: vec![1] };
+        let mut memory = Memory::<u32> {
+            run: "r".into(),
+            offset: 7,
+            reader: 3,
+            end: None,
+            deaths: vec![1],
+            told_left: true,
+        };
         assert_eq!(Memory::read(Some(&memory.state())), Some(memory.clone()));
         memory.died_at(5);
         assert_eq!((memory.offset, memory.deaths.as_slice()), (0, &[1, 5][..]));

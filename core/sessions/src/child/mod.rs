@@ -5,37 +5,73 @@
 mod conversation;
 mod follow;
 mod host;
+mod landing;
 mod memory;
+mod quarters;
 mod settings;
 
-use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use podium_process::Limits;
-use podium_process::sandbox::{Mechanism, SandboxPolicy};
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use crate::Env;
+use crate::workplace::{Lodging, Terms, Workplace};
 
 pub use host::AgentHost;
+pub use quarters::Lodgings;
 
 pub(crate) use conversation::{prompt, with_history};
 pub(crate) use follow::{Follow, Next, Stopping, send, settled};
 pub(crate) use host::{failed, home, last_words};
+pub(crate) use landing::Landing;
 pub(crate) use memory::{Death, Memory};
 pub(crate) use settings::{Agent, Format, agents, choose};
 
-/// Where an agent's program runs, and how it is confined.
+/// Where agents' programs run, and how they are confined.
 #[async_trait]
 pub trait Quarters: Send + Sync {
     /// # Errors
     /// Why the agent cannot be run as the policy asks; it is not started then.
-    async fn prepare(&self, session: &str, worktree: Option<&Path>) -> Result<Room, String>;
+    async fn prepare(&self, lodger: &Lodger, stop: &CancellationToken) -> Result<Room, Homeless>;
+
+    /// Nobody goes on with the session, and its agent is dead: what it committed is brought over.
+    async fn leave(&self, session: &str);
+}
+
+/// An agent that needs a place.
+#[derive(Debug, Clone)]
+pub struct Lodger {
+    pub session: String,
+    /// Its name in the settings.
+    pub agent: String,
+    /// Names this start of it.
+    pub run: String,
+    pub worktree: Option<PathBuf>,
+    /// Variables of the caller.
+    pub env: Env,
+    pub terms: Terms,
+}
+
+/// Why an agent gets no place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Homeless {
+    /// The turn ended while a person was asked.
+    Stopped,
+    Refused(String),
 }
 
 /// What one agent gets.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Room {
     /// `None`: the agent is not confined.
-    pub sandbox: Option<(SandboxPolicy, Mechanism)>,
-    /// Variables beside those of the request; these win.
-    pub env: Vec<(String, String)>,
-    pub limits: Limits,
+    pub lodging: Option<Lodging>,
+    /// Where it commits.
+    pub workplace: Option<Arc<Workplace>>,
+    /// Whether commands that it has us run reach the network.
+    pub command_network: bool,
+    /// What the transcript tells of it: an agent that works unconfined.
+    pub told: Option<(String, Value)>,
 }

@@ -5,22 +5,26 @@ mod prompt;
 mod reader;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use podium_config::Live;
 use podium_process::runner::{AgentEnd, EndCause, RunnerError};
 use podium_protocol::ProviderInfo;
-use podium_secrets::Redactor;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use self::reader::Reader;
 use crate::Env;
 use crate::child::{
-    Agent, AgentHost, Death, Follow, Format, Memory, Next, Stopping, agents, choose, failed, last_words,
-    send, settled,
+    Agent, AgentHost, Death, Follow, Format, Landing, Memory, Next, Room, Stopping, agents, choose, failed,
+    last_words, send, settled,
 };
 use crate::provider::{Chunk, Provider, ProviderError, StopCause, Turn, TurnOutcome};
+
+/// How long a turn's end waits for commits to come over, and one that was cancelled.
+const BRINGING: Duration = Duration::from_secs(120);
+const BRINGING_LATE: Duration = Duration::from_millis(400);
 
 /// Programs of the configuration as providers; the model's name chooses among them.
 pub struct Program {
@@ -47,12 +51,12 @@ impl Provider for Program {
 
     async fn info(&self, _env: &Env) -> ProviderInfo {
         let config = self.config.get();
-        let models: Vec<String> =
-            agents(&config).into_iter().filter(|agent| fits(agent.format)).map(|agent| agent.name).collect();
+        let known: Vec<Agent> = agents(&config).into_iter().filter(|agent| fits(agent.format)).collect();
         let why = match choose(&config, None, fits) {
-            Ok(_) => format!("configured: {}", models.join(", ")),
+            Ok(_) => format!("configured: {}", known.iter().map(Agent::shown).collect::<Vec<_>>().join(", ")),
             Err(why) => why,
         };
+        let models: Vec<String> = known.into_iter().map(|agent| agent.name).collect();
         ProviderInfo { name: self.name().to_owned(), usable: !models.is_empty(), why, models }
     }
 
@@ -121,14 +125,24 @@ impl Answer<'_> {
 
     /// Follows one run to its end.
     async fn attempt(&self, memory: &mut Memory<Reader>) -> Result<AgentEnd, ProviderError> {
+        let room = self.host.room(self.turn, self.agent, &memory.run, self.stop).await?;
+        if let Some((text, data)) = room.told.clone() {
+            self.store(memory, vec![Chunk::Permission { text, data }]).await?;
+        }
         let asked = prompt::of(self.agent, self.turn);
         let place = (memory.run.as_str(), memory.offset);
-        let mut follow = match Follow::open(self.host, self.turn, &asked.argv, place, self.stop).await {
+        let follow = Follow::open(self.host, (self.turn, &room), &asked.argv, place, self.stop).await;
+        let mut follow = match follow {
             Ok(follow) => follow,
             // Its files are gone, and so is it.
-            Err(RunnerError::NoSuchRun { .. }) => return Ok(gone()),
+            Err(RunnerError::NoSuchRun { .. }) => {
+                let left = self.land(Landing::of(&room), memory, BRINGING).await;
+                self.store(memory, left.into_iter().collect()).await?;
+                return Ok(gone());
+            }
             Err(error) => return Err(self.unstarted(&error)),
         };
+        let mut landing = Landing::of(&room);
         if let Some(text) = asked.stdin {
             follow.controls().write(1, text).await;
         }
@@ -139,11 +153,15 @@ impl Answer<'_> {
                 Next::Output(bytes) => {
                     rest.extend(bytes);
                     self.take(memory, &mut rest).await?;
+                    landing.stir();
                 }
                 Next::Ended(mut end) => {
                     end.stderr = self.redacted(last_words(&end.stderr)).await;
-                    let (used, chunks) = memory.reader.read(&rest, true);
+                    let left = self.land(landing, memory, BRINGING).await;
+                    let (used, mut chunks) = memory.reader.read(&rest, true);
+                    chunks.extend(left);
                     memory.offset += used as u64;
+                    explain(&mut end, &room);
                     memory.end = Some(end.clone());
                     self.store(memory, chunks).await?;
                     follow.close().await;
@@ -152,21 +170,30 @@ impl Answer<'_> {
                 Next::Stop(Stopping::Leave) => return Err(ProviderError::Stopped),
                 Next::Stop(Stopping::End) => {
                     follow.cancel().await;
-                    self.stopped(memory).await?;
+                    let left = self.land(landing, memory, BRINGING_LATE).await;
+                    self.stopped(memory, left).await?;
                     return Err(ProviderError::Stopped);
                 }
             }
         }
     }
 
+    /// The agent is dead, and its end not stored yet: a crash in between has it done again. It is told once what stays.
+    async fn land(&self, landing: Landing, memory: &mut Memory<Reader>, patience: Duration) -> Option<Chunk> {
+        let why = landing.finish(patience).await?;
+        let first = !std::mem::replace(&mut memory.told_left, true);
+        let text = || format!("\n\n[{}]\n\n", self.turn.redactor.redact(&why));
+        first.then(|| Chunk::Text { text: text(), tokens: Vec::new() })
+    }
+
     /// Who goes on with the turn begins a new run.
-    async fn stopped(&self, memory: &mut Memory<Reader>) -> Result<(), ProviderError> {
+    async fn stopped(&self, memory: &mut Memory<Reader>, left: Option<Chunk>) -> Result<(), ProviderError> {
         let spoke = memory.offset > 0;
         memory.again();
         memory.reader = Reader::of(self.agent.format);
         let cancelled = self.turn.link.cause() == Some(StopCause::Cancelled);
         let mark = (spoke && !cancelled).then(|| self.mark("was stopped"));
-        self.store(memory, mark.into_iter().collect()).await
+        self.store(memory, mark.into_iter().chain(left).collect()).await
     }
 
     fn mark(&self, what: &str) -> Chunk {
@@ -240,9 +267,18 @@ impl Answer<'_> {
 
     /// An agent may write keys to its errors.
     async fn redacted(&self, text: String) -> String {
-        let (env, worktree) = (self.turn.env.clone(), self.turn.worktree.clone());
-        let redact = move || Redactor::for_session(&env, worktree.as_deref()).redact(&text);
-        tokio::task::spawn_blocking(redact).await.unwrap_or_default()
+        let redactor = Arc::clone(&self.turn.redactor);
+        tokio::task::spawn_blocking(move || redactor.redact(&text)).await.unwrap_or_default()
+    }
+}
+
+/// What fails for want of a network does not say so itself.
+fn explain(end: &mut AgentEnd, room: &Room) {
+    let confined =
+        room.lodging.as_ref().is_some_and(|lodging| !lodging.policy.network && lodging.approval.is_none());
+    if confined && end.cause == EndCause::Itself && end.code.is_some_and(|code| code != 0) {
+        end.stderr +=
+            "\n(It has no network: the word `network` in its entry of sessions.agents gives it one.)";
     }
 }
 

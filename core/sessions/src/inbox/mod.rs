@@ -140,12 +140,6 @@ impl Inbox {
         Ok(self.store.read(move |conn: &Connection| rows::list(conn, all)).await?)
     }
 
-    /// Tells when something may have been answered.
-    #[cfg(target_os = "linux")]
-    pub(crate) fn watch_head(&self) -> tokio::sync::watch::Receiver<u64> {
-        self.store.watch_head()
-    }
-
     /// Answers a question. The first answer stands.
     ///
     /// # Errors

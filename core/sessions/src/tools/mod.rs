@@ -18,6 +18,7 @@ mod read_file;
 mod redacted;
 mod run_command;
 mod search;
+pub(crate) mod served;
 mod shown;
 mod toolbox;
 mod tree;

@@ -17,7 +17,7 @@ use crate::SessionError;
 use crate::agent::{ToolRun, Toolbox, Toolkit, Workbench};
 use crate::permission::{Asker, Permissions, Undecided};
 use crate::provider::{Chunk, ToolCall, ToolSpec};
-use crate::workplace::Workplaces;
+use crate::workplace::{Terms, Workplaces};
 
 const BEGAN: &str = "tool.began";
 const CUT_OFF: &str =
@@ -53,7 +53,10 @@ impl Toolkit for PermittedTools {
             ToolContext::new(bench.root.clone(), bench.session.clone(), Arc::clone(&bench.redactor));
         if let Some(workplaces) = &self.workplaces {
             // Without a place to run commands, files can be read and edited all the same.
-            ctx.workplace = workplaces.open(&bench).await.map_err(|error| WireError::from(error).message);
+            ctx.workplace = workplaces
+                .open(&bench, &Terms::default())
+                .await
+                .map_err(|error| WireError::from(error).message);
         }
         let session = bench.session.clone();
         for data in self.store.read(move |conn: &Connection| results(conn, &session)).await? {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{Workplace, WorkplaceError};
+use super::{Lodging, Terms, Workplace, WorkplaceError};
 use crate::agent::Workbench;
 
 /// A claim on the worktree, with its token. The daemon knows claims; a session only asks.
@@ -22,5 +22,14 @@ pub trait Claimed: Send + Sync {
 pub trait Workplaces: Send + Sync {
     /// # Errors
     /// Why nothing can be run for this session: it holds no claim, nothing confines.
-    async fn open(&self, bench: &Workbench) -> Result<Arc<Workplace>, WorkplaceError>;
+    async fn open(&self, bench: &Workbench, terms: &Terms) -> Result<Arc<Workplace>, WorkplaceError>;
+
+    /// For a session that works in no worktree.
+    ///
+    /// # Errors
+    /// As [`Workplaces::open`].
+    async fn alone(&self, bench: &Workbench, terms: &Terms) -> Result<Lodging, WorkplaceError>;
+
+    /// Nobody goes on with the session: what was committed comes over while its claim stands.
+    async fn leave(&self, session: &str);
 }

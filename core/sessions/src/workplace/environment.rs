@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use podium_process::sandbox::{Mechanism, SYSTEM};
 
-use super::{Opening, Workplace, policy};
+use super::{Confine, Opening, Workplace, policy};
+use crate::Env;
 
 /// Taken from the caller.
 const TAKEN: &[&str] = &["LANG", "LC_ALL", "LC_CTYPE", "LC_MESSAGES", "TZ", "USER", "LOGNAME", "SHELL"];
@@ -24,19 +25,27 @@ const USUAL_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 /// Bytes of the user's own list of files that git passes over.
 const LONGEST_EXCLUDES: u64 = 1024 * 1024;
 
+/// Where a program sees what is its own.
+pub(super) struct Seen<'a> {
+    pub(super) home: &'a Path,
+    pub(super) temporary: &'a Path,
+    pub(super) tree: Option<&'a Path>,
+    /// Whether it can reach the session's socket.
+    pub(super) socket: bool,
+}
+
 pub(super) fn of(workplace: &Workplace) -> Vec<(OsString, OsString)> {
     let opening = &workplace.opening;
-    let mut all: Vec<(OsString, OsString)> = Vec::new();
+    let (home, temporary) = (policy::home(opening), policy::temporary(opening));
+    let seen = Seen {
+        home: &policy::seen(workplace, &home),
+        temporary: &policy::seen(workplace, &temporary),
+        tree: Some(&opening.at.path),
+        socket: workplace.has_socket(),
+    };
+    let mut all = plain(&opening.confine, &opening.env, &opening.agent, &seen);
     let mut set = |key: &str, value: &OsStr| all.push((key.into(), value.to_owned()));
-    set("PATH", &path(opening));
-    for key in TAKEN {
-        if let Some(value) = opening.env.get(*key) {
-            set(key, OsStr::new(value));
-        }
-    }
     for (key, value) in [
-        ("TERM", "dumb"),
-        ("PAGER", "cat"),
         ("GIT_PAGER", "cat"),
         ("GIT_TERMINAL_PROMPT", "0"),
         // Nobody sees an editor that is opened here.
@@ -44,26 +53,10 @@ pub(super) fn of(workplace: &Workplace) -> Vec<(OsString, OsString)> {
         ("GIT_NO_LAZY_FETCH", "1"),
         ("GIT_CONFIG_COUNT", "1"),
         ("GIT_CONFIG_KEY_0", "core.excludesFile"),
-        ("PODIUM_AGENT_ID", &opening.agent),
     ] {
         set(key, OsStr::new(value));
     }
     set("GIT_CONFIG_VALUE_0", policy::seen(workplace, &policy::exclude_file(opening)).as_os_str());
-    set("HOME", policy::seen(workplace, &policy::home(opening)).as_os_str());
-    set("TMPDIR", policy::seen(workplace, &policy::temporary(opening)).as_os_str());
-    if let Some(users) = opening.env.get("HOME").map(Path::new) {
-        for (key, name) in TOOLCHAINS {
-            let folder = users.join(name);
-            if opening.confine.read.contains(&folder) && folder.is_dir() {
-                set(key, folder.as_os_str());
-            }
-        }
-    }
-    if workplace.has_socket()
-        && let Some(socket) = &opening.confine.socket
-    {
-        set("PODIUM_SOCKET", socket.as_os_str());
-    }
     if workplace.mechanism != Mechanism::Bubblewrap {
         set("GIT_DIR", workplace.private.git_dir().as_os_str());
         set("GIT_WORK_TREE", opening.at.path.as_os_str());
@@ -71,18 +64,58 @@ pub(super) fn of(workplace: &Workplace) -> Vec<(OsString, OsString)> {
     all
 }
 
+/// Those that have nothing to do with a worktree.
+pub(super) fn plain(confine: &Confine, env: &Env, agent: &str, seen: &Seen<'_>) -> Vec<(OsString, OsString)> {
+    let mut all: Vec<(OsString, OsString)> = Vec::new();
+    let mut set = |key: &str, value: &OsStr| all.push((key.into(), value.to_owned()));
+    set("PATH", &path(confine, env, seen.tree));
+    for key in TAKEN {
+        if let Some(value) = env.get(*key) {
+            set(key, OsStr::new(value));
+        }
+    }
+    for (key, value) in [("TERM", "dumb"), ("PAGER", "cat"), ("PODIUM_AGENT_ID", agent)] {
+        set(key, OsStr::new(value));
+    }
+    set("HOME", seen.home.as_os_str());
+    set("TMPDIR", seen.temporary.as_os_str());
+    if let Some(users) = env.get("HOME").map(Path::new) {
+        for (key, name) in TOOLCHAINS {
+            let folder = users.join(name);
+            if confine.read.contains(&folder) && folder.is_dir() {
+                set(key, folder.as_os_str());
+            }
+        }
+    }
+    if seen.socket
+        && let Some(socket) = &confine.socket
+    {
+        set("PODIUM_SOCKET", socket.as_os_str());
+    }
+    all
+}
+
 /// The caller's folders of programs, as far as they are shown. Where a hidden one still can be named, a shell that finds a
 /// program there stops looking, and fails.
-fn path(opening: &Opening) -> OsString {
+fn path(confine: &Confine, env: &Env, tree: Option<&Path>) -> OsString {
     let shown = |folder: &PathBuf| {
         let real = folder.canonicalize().unwrap_or_else(|_| folder.clone());
         let system = SYSTEM.iter().any(|system| real.starts_with(system));
-        let read = opening.confine.read.iter().any(|read| folder.starts_with(read) || real.starts_with(read));
-        system || read || real.starts_with(&opening.at.path)
+        let mut read = confine.read.iter().chain(&confine.write);
+        let read = read.any(|read| folder.starts_with(read) || real.starts_with(read));
+        system || read || tree.is_some_and(|tree| real.starts_with(tree))
     };
-    let given = opening.env.get("PATH").map_or(USUAL_PATH, String::as_str);
+    let given = env.get("PATH").map_or(USUAL_PATH, String::as_str);
     let folders = std::env::split_paths(given).filter(|folder| folder.is_absolute()).filter(shown);
-    std::env::join_paths(folders).ok().filter(|path| !path.is_empty()).unwrap_or_else(|| USUAL_PATH.into())
+    // Podium's own programs are shown one by one, wherever they lie.
+    let folders = folders.chain(confine.programs.iter().filter_map(|file| Some(file.parent()?.to_owned())));
+    let mut all: Vec<PathBuf> = Vec::new();
+    folders.for_each(|folder| {
+        if !all.contains(&folder) {
+            all.push(folder);
+        }
+    });
+    std::env::join_paths(all).ok().filter(|path| !path.is_empty()).unwrap_or_else(|| USUAL_PATH.into())
 }
 
 /// An address for an agent's commits that is nobody's.

@@ -7,28 +7,33 @@
 mod claimed;
 mod environment;
 mod error;
+mod left;
+mod lodging;
 mod opening;
 mod policy;
 mod secret_files;
+mod terms;
 
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use podium_git::{ImportLimits, Oid, PrivateCommon, PrivateOptions, WorktreeLocation};
-use podium_process::sandbox::{self, Mechanism, SandboxError, wrap};
+use podium_git::{Oid, PrivateCommon, PrivateOptions, WorktreeLocation};
+use podium_process::sandbox::{self, Mechanism, SandboxError, SandboxPolicy, wrap};
 use podium_process::{Command, Limits};
 use tokio::sync::Mutex;
 
 pub use claimed::{Claimed, Workplaces};
 pub use error::WorkplaceError;
+pub use left::Left;
+pub use lodging::{Alone, Lodging};
 pub use opening::{Approval, Confine, Opening};
 pub use podium_git::Imported;
+pub use terms::Terms;
 
-/// How long an import waits for its turn to change the repository.
-const TURN: Duration = Duration::from_secs(60);
+type Variables = Vec<(OsString, OsString)>;
 
 /// What one command gets beside the workplace's own rules.
 #[derive(Debug, Clone, Default)]
@@ -76,11 +81,15 @@ impl Workplace {
         for folder in [opening.folder.clone(), policy::home(&opening), policy::temporary(&opening)] {
             make_private(&folder)?;
         }
-        put(&policy::exclude_file(&opening), b"")?;
+        if !opening.occupied {
+            put(&policy::exclude_file(&opening), b"")?;
+        }
+        lodging::link_all(&policy::home(&opening), &opening.confine, &opening.env)?;
         let bubblewrap = mechanism == Mechanism::Bubblewrap;
         let options = PrivateOptions {
             shown_below: bubblewrap.then(|| PathBuf::from(policy::BELOW)),
             identity: Some((opening.agent.clone(), environment::address(&opening.agent))),
+            occupied: opening.occupied,
         };
         let private =
             PrivateCommon::open(&opening.repo, &opening.at, &opening.folder.join("private"), &options)?;
@@ -131,13 +140,18 @@ impl Workplace {
         let mut argv = argv.into_iter().map(Into::into);
         let program = argv.next().ok_or(WorkplaceError::NoProgram)?;
         let folder = self.folder(&options.folder)?;
+        let (policy, env) = self.rules(options)?;
+        let command = Command::new(program).args(argv).cwd(folder).limits(options.limits.clone());
+        let command = command.envs(env).envs(options.env.iter().map(|(k, v)| (k, v)));
+        Ok(wrap(command, &policy, self.mechanism)?)
+    }
+
+    /// What a program may see now, and its variables.
+    fn rules(&self, options: &CommandOptions) -> Result<(SandboxPolicy, Variables), WorkplaceError> {
         let secrets = secret_files::find(&self.opening.repo, &self.opening.at)?;
         let users = environment::users_excludes(&self.opening);
         put(&policy::exclude_file(&self.opening), &secret_files::exclude(&secrets, &users))?;
-        let command = Command::new(program).args(argv).cwd(folder).limits(options.limits.clone());
-        let command = command.envs(environment::of(self)).envs(options.env.iter().map(|(k, v)| (k, v)));
-        let policy = policy::of(self, &secrets, options)?;
-        Ok(wrap(command, &policy, self.mechanism)?)
+        Ok((policy::of(self, &secrets, options)?, environment::of(self)))
     }
 
     /// Where the branch is inside, as the agent left it.
@@ -166,15 +180,12 @@ impl Workplace {
 
     async fn import_by(&self, amended: bool) -> Result<Option<Imported>, WorkplaceError> {
         let _alone = self.importing.lock().await;
-        self.opening.claimed.check().await.map_err(WorkplaceError::ClaimLost)?;
-        let private = Arc::clone(&self.private);
-        let fetched = blocking(move || private.fetch(amended, &ImportLimits::default())).await?;
-        let Some(fetched) = fetched else { return Ok(None) };
-        // Bringing much over takes a while; the branch moves in the claim's name only now.
-        self.opening.claimed.check().await.map_err(WorkplaceError::ClaimLost)?;
-        let private = Arc::clone(&self.private);
-        let landed = blocking(move || private.land(&private.repo().write(TURN)?, &fetched)).await?;
-        Ok(Some(landed))
+        left::bring_over(&self.private, self.opening.claimed.as_ref(), amended).await
+    }
+
+    /// Whether there is something to bring over. Blocks; doubt counts as yes.
+    pub fn is_ahead(&self) -> bool {
+        self.private.is_ahead().unwrap_or(true)
     }
 
     /// Deletes what the session kept here; `false` if commits are in it that were not imported, and it stays.
@@ -189,12 +200,7 @@ impl Workplace {
             if private.is_ahead().unwrap_or(true) {
                 return Ok(false);
             }
-            match fs::remove_dir_all(&folder) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    Err(WorkplaceError::io(&folder, error))
-                }
-                _ => Ok(true),
-            }
+            lodging::remove(&folder, false).map(|()| true)
         };
         tokio::task::spawn_blocking(close).await.unwrap_or(Err(WorkplaceError::CutOff))
     }
@@ -208,8 +214,8 @@ impl Workplace {
 
     fn socket_can_be_shown(&self) -> Result<bool, WorkplaceError> {
         let policy = policy::of(self, &[], &CommandOptions::default())?;
-        match wrap(Command::new("true"), &policy, self.mechanism) {
-            Ok(_) => Ok(true),
+        match policy::fits(&policy, self.mechanism) {
+            Ok(()) => Ok(true),
             Err(SandboxError::CannotEnforce { .. }) if self.opening.confine.socket.is_some() => Ok(false),
             Err(error) => Err(error.into()),
         }

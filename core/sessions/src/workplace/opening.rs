@@ -24,6 +24,8 @@ pub struct Opening {
     /// Variables of the caller. What is not known to be harmless does not reach the agent.
     pub env: Env,
     pub claimed: Arc<dyn Claimed>,
+    /// The agent works there already: nothing that it sees may be exchanged.
+    pub occupied: bool,
 }
 
 /// How an agent is confined.
@@ -37,8 +39,17 @@ pub struct Confine {
     pub hidden: Vec<PathBuf>,
     /// The session's capability socket.
     pub socket: Option<PathBuf>,
+    /// Holds that socket and nothing else: shown in its place where a folder can be, so that a socket which a next daemon
+    /// opens is seen as well.
+    pub socket_folder: Option<PathBuf>,
     /// Shown for reading; what does not exist is passed over.
     pub read: Vec<PathBuf>,
+    /// Shown for writing, beside the worktree.
+    pub write: Vec<PathBuf>,
+    /// Of these the ones that the agent finds in its own home too.
+    pub linked: Vec<PathBuf>,
+    /// Podium's own programs: shown one by one, and found by `PATH`.
+    pub programs: Vec<PathBuf>,
     pub network: bool,
     pub limits: Limits,
 }
@@ -59,6 +70,7 @@ impl Confine {
         let mechanism = match config.text("sandbox.mechanism") {
             "bubblewrap" => Some(Mechanism::Bubblewrap),
             "landlock" => Some(Mechanism::Landlock),
+            "none" => Some(Mechanism::None),
             _ => None,
         };
         let read = config.list("sandbox.read").into_iter();
@@ -79,7 +91,7 @@ impl Confine {
     }
 }
 
-fn expanded(path: &str, home: Option<&Path>) -> Option<PathBuf> {
+pub(super) fn expanded(path: &str, home: Option<&Path>) -> Option<PathBuf> {
     let path = match path.strip_prefix("~/") {
         Some(rest) => home?.join(rest),
         None => PathBuf::from(path),

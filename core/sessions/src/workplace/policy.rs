@@ -5,9 +5,11 @@
 
 use std::path::{Path, PathBuf};
 
-use podium_process::sandbox::{Bind, Mechanism, SandboxPolicy};
+use podium_process::Command;
+use podium_process::sandbox::{Bind, Mechanism, SandboxError, SandboxPolicy, wrap};
 
-use super::{CommandOptions, Opening, Workplace, WorkplaceError};
+use super::{CommandOptions, Confine, Opening, Workplace, WorkplaceError};
+use crate::Env;
 
 /// Where bubblewrap shows what has no place of its own.
 pub(super) const BELOW: &str = "/run/podium";
@@ -34,6 +36,32 @@ pub(super) fn seen(workplace: &Workplace, real: &Path) -> PathBuf {
     }
 }
 
+/// What holds wherever an agent works.
+pub(super) fn base(confine: &Confine, env: &Env) -> SandboxPolicy {
+    let exists = |path: &&PathBuf| path.exists();
+    SandboxPolicy {
+        read_write: confine.write.iter().filter(exists).cloned().collect(),
+        read_only: confine.read.iter().chain(&confine.programs).filter(exists).cloned().collect(),
+        hidden: confine.hidden.clone(),
+        network: confine.network,
+        limits: confine.limits.clone(),
+        home: env.get("HOME").map(PathBuf::from),
+        ..SandboxPolicy::default()
+    }
+}
+
+pub(super) fn add_socket(policy: &mut SandboxPolicy, confine: &Confine, mechanism: Mechanism) {
+    match (&confine.socket_folder, mechanism) {
+        (Some(folder), Mechanism::Bubblewrap) if folder.is_dir() => policy.read_only.push(folder.clone()),
+        _ => policy.sockets.extend(confine.socket.clone()),
+    }
+}
+
+/// Whether the mechanism can enforce that.
+pub(super) fn fits(policy: &SandboxPolicy, mechanism: Mechanism) -> Result<(), SandboxError> {
+    wrap(Command::new("true"), policy, mechanism).map(drop)
+}
+
 pub(super) fn of(
     workplace: &Workplace,
     secrets: &[PathBuf],
@@ -42,17 +70,11 @@ pub(super) fn of(
     let Workplace { opening, mechanism, .. } = workplace;
     let confine = &opening.confine;
     let tree = &opening.at.path;
-    let mut policy = SandboxPolicy {
-        read_write: vec![tree.clone()],
-        read_only: confine.read.iter().filter(|path| path.exists()).cloned().collect(),
-        hidden: confine.hidden.clone(),
-        network: options.network.unwrap_or(confine.network),
-        limits: confine.limits.clone(),
-        home: opening.env.get("HOME").map(PathBuf::from),
-        ..SandboxPolicy::default()
-    };
+    let mut policy = base(confine, &opening.env);
+    policy.read_write.push(tree.clone());
+    policy.network = options.network.unwrap_or(confine.network);
     if workplace.socket {
-        policy.sockets.extend(confine.socket.clone());
+        add_socket(&mut policy, confine, *mechanism);
     }
     policy.hidden.extend(secrets.iter().map(|path| tree.join(path)));
     for other in opening.repo.worktrees()? {

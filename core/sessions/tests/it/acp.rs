@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use podium_harness::ToolPaths;
 use podium_protocol::{InboxDecision, InboxScope, ItemKind, SessionItem, SessionStatus};
-use podium_sessions::acp::{Acp, InboxAsks};
+use podium_sessions::acp::{Acp, Gate};
+use podium_sessions::permission::Permissions;
 use podium_sessions::{Inbox, Start, StopCause, WorktreeRef};
 use podium_store::{Options, Store};
 
@@ -29,8 +30,8 @@ fn configure(dir: &Path) {
 pub(crate) fn bed(dir: &Path, instance: &str) -> Bed {
     let config = config(dir);
     let store = Store::open(&Options { path: dir.join("p.db") }).unwrap();
-    let asks = Arc::new(InboxAsks::new(Inbox::new(store.clone())));
-    bed_of(dir, instance, store, Arc::new(Acp::new(host(dir), Arc::clone(&config), asks)), config)
+    let gate = Gate::new(store.clone(), Permissions::new(store.clone(), Arc::clone(&config)));
+    bed_of(dir, instance, store, Arc::new(Acp::new(host(dir), Arc::clone(&config), gate)), config)
 }
 
 fn of_kind(items: &[SessionItem], kind: ItemKind) -> Vec<&SessionItem> {

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import subprocess
 import sys
 from typing import Any
 
@@ -87,6 +88,21 @@ class Scripted(Agent):
 
     async def do_fail(self, session_id: str, text: str):
         raise RequestError.internal_error({"message": f"no luck with {os.environ['API_KEY']}"})
+
+    async def do_script(self, session_id: str, text: str, path: str):
+        """Runs a script itself, as agents with tools of their own do."""
+        done = subprocess.run(["sh", path], capture_output=True, text=True)
+        await self.say(session_id, f"{done.returncode}\n{done.stdout}{done.stderr}")
+
+    async def do_terminal(self, session_id: str, text: str, *words: str):
+        try:
+            made = await self.conn.create_terminal(session_id, " ".join(words))
+        except RequestError as error:
+            await self.say(session_id, f"refused: {error}")
+            return
+        exited = await self.conn.wait_for_terminal_exit(session_id, made.terminal_id)
+        output = await self.conn.terminal_output(session_id, made.terminal_id)
+        await self.say(session_id, f"{exited.exit_code} {output.output}")
 
     async def do_work(self, session_id: str, text: str, path: str):
         await self.conn.session_update(session_id, update_agent_thought_text("hm"))

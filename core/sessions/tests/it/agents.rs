@@ -11,7 +11,7 @@ use podium_config::{Layer, Live};
 use podium_process::runner::{Launcher, run_from_stdin};
 use podium_protocol::SessionStatus;
 use podium_sessions::command::Program;
-use podium_sessions::{AgentHost, Provider, Sessions, Settings, Start};
+use podium_sessions::{AgentHost, Keys, Provider, Sessions, Settings, Start};
 use podium_store::{Options, Store};
 
 use crate::Bed;
@@ -128,8 +128,13 @@ pub(crate) fn bed_of(
     config: Arc<Live>,
 ) -> Bed {
     let artifacts = Artifacts::open(store.clone(), &dir.join("a"), &dir.join("v")).unwrap();
-    let settings =
-        Settings { instance: instance.to_owned(), config, providers: vec![provider], toolkit: None };
+    let settings = Settings {
+        instance: instance.to_owned(),
+        config,
+        providers: vec![provider],
+        toolkit: None,
+        keys: Keys::new(dir),
+    };
     let sessions = Sessions::new(store.clone(), artifacts.clone(), settings);
     Bed { store, artifacts, sessions }
 }

@@ -121,6 +121,7 @@ impl Place {
             agent: "smith".to_owned(),
             env,
             claimed: self.claim.clone(),
+            occupied: false,
         }
     }
 
@@ -139,7 +140,7 @@ impl Place {
         })
     }
 
-    fn git<S: AsRef<OsStr>>(&self, args: &[S]) -> String {
+    pub(crate) fn git<S: AsRef<OsStr>>(&self, args: &[S]) -> String {
         run_git(&self.home, &self.at.path, args)
     }
 }
@@ -181,7 +182,7 @@ fn text(output: &Output) -> String {
 }
 
 /// Each line tries something that must not work; whatever it prints on stdout is a hole.
-fn attempts(place: &Place, port: u16) -> String {
+pub(crate) fn attempts(place: &Place, port: u16) -> String {
     let home = place.home.display();
     let common = place.repo.common_dir().display();
     let sibling = format!("{home}/src/app.worktrees/sibling");

@@ -14,6 +14,7 @@ mod commands;
 mod confinement;
 mod inbox;
 mod lifecycle;
+mod lodgings;
 mod model;
 mod next;
 mod openai;
@@ -35,7 +36,7 @@ use std::sync::Arc;
 use podium_artifacts::Artifacts;
 use podium_config::Live;
 use podium_protocol::{ItemKind, SessionEnd, SessionItem};
-use podium_sessions::{Attachment, Provider, Sessions, Settings, Start, Update};
+use podium_sessions::{Attachment, Keys, Provider, Sessions, Settings, Start, Update};
 use podium_store::{Options, Store};
 
 /// One daemon's worth of services.
@@ -54,6 +55,7 @@ fn bed(dir: &Path, instance: &str, provider: Arc<dyn Provider>) -> Bed {
         config: Arc::new(Live::defaults()),
         providers: vec![provider],
         toolkit: None,
+        keys: Keys::new(dir),
     };
     let sessions = Sessions::new(store.clone(), artifacts.clone(), settings);
     Bed { store, artifacts, sessions }

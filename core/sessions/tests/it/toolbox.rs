@@ -91,6 +91,7 @@ fn world(dir: &Path, instance: &str, calls: &[(&str, Value)]) -> World {
         config: Arc::clone(&config),
         providers: vec![Arc::new(caller)],
         toolkit: Some(Arc::new(PermittedTools::new(store.clone(), config))),
+        keys: podium_sessions::Keys::new(dir),
     };
     let sessions = Sessions::new(store.clone(), artifacts, settings);
     World { inbox: Inbox::new(store.clone()), store, sessions, told }

@@ -32,6 +32,10 @@ pub(crate) async fn run(daemon: Arc<Daemon>) {
                 for event in page.events {
                     if let Some(session) = event.data["id"].as_str() {
                         daemon.capabilities.turn_ended(session, event.seq);
+                        // Of a session that is parked or interrupted an agent may live that sees the folder.
+                        if matches!(event.kind.as_str(), "session.ended" | "session.failed") {
+                            daemon.capabilities.forget(&daemon.home, session);
+                        }
                     }
                 }
                 from = page.scanned_to;

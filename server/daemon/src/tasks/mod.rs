@@ -11,3 +11,4 @@ pub(crate) mod radar;
 pub(crate) mod signals;
 pub(crate) mod spares;
 pub(crate) mod sync;
+pub(crate) mod workplaces;
