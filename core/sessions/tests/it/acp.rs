@@ -25,6 +25,11 @@ fn configure(dir: &Path) {
         script.display()
     );
     configure_lines(dir, &line);
+    // What it has us run is asked about like the commands of a model.
+    let file = dir.join("config.toml");
+    let agents = fs::read_to_string(&file).unwrap();
+    let rule = "permission = [{ tool = \"run_command\", command = \"wc *\", decision = \"allow\" }]\n";
+    fs::write(file, rule.to_owned() + &agents).unwrap();
 }
 
 pub(crate) fn bed(dir: &Path, instance: &str) -> Bed {

@@ -143,6 +143,18 @@ fn assert_only_the_commit(world: &World, main: &podium_git::Oid) {
     place.git(&["fsck", "--strict", "--no-dangling"]);
 }
 
+fn assert_untouched(world: &World, before: &podium_git::Oid) {
+    let (place, mechanism) = (&world.place, world.mechanism);
+    for branch in ["main", "sibling", "work"] {
+        assert_eq!(place.branch(branch), *before, "{mechanism}: {branch}");
+    }
+    let config = place.git(&["config", "--list"]).to_lowercase();
+    assert!(!config.contains("fsmonitor") && !config.contains("hookspath"), "{mechanism}: {config}");
+    place.git(&["fsck", "--strict", "--no-dangling"]);
+    place.git(&["commit", "-q", "--allow-empty", "-m", "outside"]);
+    assert!(!place.at.path.join("dir/hook-ran").exists(), "{mechanism}: a planted hook ran outside");
+}
+
 #[tokio::test]
 async fn a_program_commits_in_its_worktree_and_reaches_nothing_else() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -158,12 +170,14 @@ async fn a_program_commits_in_its_worktree_and_reaches_nothing_else() {
         assert!(said.ends_with(&format!("from the agent\nfirst\n{tree}\n")), "{mechanism}: {said}");
         assert_only_the_commit(&world, &main);
 
+        let world = World::new(mechanism);
+        let before = world.place.branch("main");
         world.shell("", &attempts(&world.place, port));
         let (items, end) = world.answer("attack").await;
         let said = text(&items);
         assert_eq!(end.status, SessionStatus::Completed, "{mechanism}: {said} {:?}", end.reason);
         assert!(!said.contains("HOLE"), "{mechanism}: {said}");
-        assert_only_the_commit(&world, &main);
+        assert_untouched(&world, &before);
         assert!(!world.place.home.join(".ssh/authorized_keys").exists(), "{mechanism}");
         assert_eq!(runner::runs(&folder(world.dir.path())).unwrap(), Vec::<PathBuf>::new());
     }
@@ -188,12 +202,17 @@ async fn an_acp_agent_commits_in_its_worktree_and_reaches_nothing_else() {
         assert!(said.contains("from the agent\nfirst"), "{mechanism}: {said}");
         assert_only_the_commit(&world, &main);
 
+        let world = World::new(mechanism);
+        let before = world.place.branch("main");
+        world.acp();
+        let script = world.dir.path().join("of-agent/script.sh");
         fs::write(&script, attempts(&world.place, port)).unwrap();
+        let prompt = format!("script {}", script.display());
         let (items, end) = world.answer(&prompt).await;
         let said = text(&items);
         assert_eq!(end.status, SessionStatus::Completed, "{mechanism}: {said} {:?}", end.reason);
         assert!(said.starts_with("0\n") && !said.contains("HOLE"), "{mechanism}: {said}");
-        assert_only_the_commit(&world, &main);
+        assert_untouched(&world, &before);
     }
 }
 
