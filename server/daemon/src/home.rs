@@ -26,13 +26,22 @@ pub(crate) fn prepare(home: &Home) -> Result<(), HomeError> {
     Ok(())
 }
 
-/// Removes the capability sockets of a daemon that was killed: nobody listens there any more. Only the holder of the
-/// lock may call it.
+/// Removes the capability sockets of a daemon that was killed: nobody listens there any more. Their folders stay, since an
+/// agent that lives on sees its own. Only the holder of the lock may call it.
 pub(crate) fn sweep(home: &Home, _lock: &HomeLock) {
-    let Ok(entries) = std::fs::read_dir(home.capability_sockets()) else { return };
+    sweep_folder(&home.capability_sockets(), true);
+}
+
+fn sweep_folder(folder: &Path, deeper: bool) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
-        let is_socket = entry.file_type().is_ok_and(|kind| kind.is_socket());
-        if is_socket && let Err(error) = std::fs::remove_file(entry.path()) {
+        let Ok(kind) = entry.file_type() else { continue };
+        if kind.is_dir() && deeper {
+            sweep_folder(&entry.path(), false);
+        }
+        if kind.is_socket()
+            && let Err(error) = std::fs::remove_file(entry.path())
+        {
             tracing::warn!(path = %entry.path().display(), %error, "a stale socket stays");
         }
     }
