@@ -103,7 +103,9 @@ impl ClaimedWorkplaces {
                 left.claimed = Some(Arc::new(Held { worktrees, worktree, agent, token: place.token }));
                 left.place = Some((place.repo, place.at));
             }
-            Err(_) => left.place = worktrees.look_place(&bench.worktree).await.ok().map(|it| (it.repo, it.at)),
+            Err(_) => {
+                left.place = worktrees.look_place(&bench.worktree).await.ok().map(|it| (it.repo, it.at))
+            }
         }
         left
     }

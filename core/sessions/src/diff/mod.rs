@@ -16,7 +16,6 @@ use podium_store::{Durability, NewEvent};
 use serde_json::json;
 
 use crate::checkpoint::{CheckpointRow, Snapshots, Tree, blocking, record, rows as checkpoints};
-use crate::prepare::known_secrets;
 use crate::rows::{self as session_rows, SessionRow};
 use crate::{Env, SessionError, Sessions};
 
@@ -66,7 +65,7 @@ impl Sessions {
             return Ok(diff);
         }
         let compared = self.compared(&ends).await?;
-        let known = known_secrets(env, Some(compared.tree.at.path.clone())).await;
+        let known = self.inner.settings.keys.redactor(env, Some(compared.tree.at.path.clone())).await;
         let look = move || {
             hunks::files(&compared.snapshots.open(&compared.session, &compared.tree)?, &compared, &known)
         };
@@ -107,7 +106,7 @@ impl Sessions {
     ) -> Result<SessionReverted, SessionError> {
         let compared = self.compared(&ends).await?;
         let _gate = compared.snapshots.gate(&compared.tree.at).await;
-        let known = known_secrets(env, Some(compared.tree.at.path.clone())).await;
+        let known = self.inner.settings.keys.redactor(env, Some(compared.tree.at.path.clone())).await;
         let shown = path.to_string_lossy().into_owned();
         let indexes: Option<Vec<usize>> =
             chosen.map(|chosen| chosen.into_iter().filter_map(|index| index.try_into().ok()).collect());
