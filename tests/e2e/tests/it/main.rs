@@ -8,6 +8,7 @@ mod claims;
 mod code_hosts;
 mod complaints;
 mod completions;
+mod confined_agents;
 mod connections;
 mod daemon;
 mod full_disk;
