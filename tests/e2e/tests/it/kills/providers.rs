@@ -89,7 +89,11 @@ pub(super) fn talker(environment: &TestEnvironment, pieces: usize) -> Told {
     fs::write(&script, text).unwrap();
     configure(
         environment,
-        &format!("talker text /usr/bin/env AGENT_FOLDER={} /bin/sh {}", folder.display(), script.display()),
+        &format!(
+            "talker text,write={0} /usr/bin/env AGENT_FOLDER={0} /bin/sh {1}",
+            folder.display(),
+            script.display()
+        ),
     );
     Told { provider: "command", vars: Vec::new(), expected: lines(pieces), prompt: "tell".to_owned() }
 }
@@ -105,7 +109,7 @@ pub(super) fn teller(environment: &TestEnvironment, pieces: usize) -> Told {
     let script = checkout().join("tests/e2e/tests/it/kills/agent.py");
     let sdk = ToolPaths::load().get("acp_sdk");
     let agent = format!(
-        "teller acp /usr/bin/env PYTHONPATH={} AGENT_FOLDER={} python3 {}",
+        "teller acp,read={0},write={1} /usr/bin/env PYTHONPATH={0} AGENT_FOLDER={1} python3 {2}",
         sdk.display(),
         folder.display(),
         script.display()
