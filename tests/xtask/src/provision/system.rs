@@ -126,7 +126,8 @@ mod tests {
 
     #[test]
     fn what_to_do_by_hand_names_each_package_its_use_and_the_command() {
-        let text = by_hand(&[&NEEDS[0], &NEEDS[4]]);
+        let need = |package: &str| NEEDS.iter().find(|need| need.package == package).unwrap();
+        let text = by_hand(&[need("bubblewrap"), need("chromium")]);
         assert_eq!(
             text,
             "missing: bubblewrap (sandbox tests), chromium (VS Code tests). On Debian or Ubuntu run: apt-get \
