@@ -74,17 +74,20 @@ impl SnapshotStore {
                 _ => restored.kept.push(change.path.clone()),
             }
         }
-        self.put(scratch, at, todo, &mut restored)?;
+        let rules = files.iter().any(|change| is_rules(&change.path) && change.new.is_some());
+        self.put(scratch, at, todo, rules, &mut restored)?;
         restored.kept.sort();
         Ok(restored)
     }
 
-    /// What is to come is prepared first; then what is to go goes, then the rest takes its place.
+    /// What is to come is prepared first; then what is to go goes, then the rest takes its place. `rules`: what is ignored
+    /// differs.
     fn put(
         &self,
         scratch: &Scratch<'_>,
         at: &WorktreeLocation,
         todo: Vec<TreeChange>,
+        rules: bool,
         restored: &mut Restored,
     ) -> Result<()> {
         let comes: BTreeMap<PathBuf, TreeEntry> =
@@ -92,7 +95,10 @@ impl SnapshotStore {
         let staging = staging(at)?;
         self.prepare(scratch, staging.path(), &comes)?;
         let top = open(&at.path)?;
-        let spared = self.spared(scratch, &top, staging.path(), &todo)?;
+        let spared = match rules {
+            true => self.spared(scratch, &top, staging.path(), &todo)?,
+            false => BTreeSet::new(),
+        };
         let gone = |change: &&TreeChange| change.new.is_none() && !spared.contains(&change.path);
         for change in todo.iter().filter(gone) {
             match remove(&top, &at.path, &change.path) {
@@ -120,7 +126,7 @@ impl SnapshotStore {
     }
 
     /// What is to go only because it was ignored then, and so was in no snapshot: it stays. For that the rules of then have
-    /// to be there first.
+    /// to be there first; a run that was cut off may have brought them already.
     fn spared(
         &self,
         scratch: &Scratch<'_>,
@@ -132,7 +138,7 @@ impl SnapshotStore {
             todo.iter().filter(|change| is_rules(&change.path) && change.new.is_some()).collect();
         let goes: Vec<&Path> =
             todo.iter().filter(|change| change.new.is_none()).map(|change| change.path.as_path()).collect();
-        if rules.is_empty() || goes.is_empty() {
+        if goes.is_empty() {
             return Ok(BTreeSet::new());
         }
         for change in rules {

@@ -202,6 +202,22 @@ fn ignored_files_are_neither_kept_nor_overwritten() {
 }
 
 #[test]
+fn what_was_ignored_then_stays_also_when_a_run_was_cut_off_behind_the_rules() {
+    let mut bed = Bed::new(&[]);
+    bed.write(".gitignore", "secret\n");
+    bed.write("secret", "mine alone\n");
+    let first = bed.take();
+    std::fs::remove_file(bed.at.path.join(".gitignore")).unwrap();
+    bed.write("extra.txt", "by the session\n");
+    let second = bed.take();
+    // The rules of then took their place, and no more.
+    bed.write(".gitignore", "secret\n");
+    let restored = bed.store.restore(&bed.at, &second.files, &first.files).unwrap();
+    assert_eq!(restored.changed, [PathBuf::from("extra.txt")]);
+    assert_eq!(bed.read("secret"), "mine alone\n");
+}
+
+#[test]
 fn what_somebody_changed_meanwhile_stays_and_a_second_run_finishes_the_rest() {
     let mut bed = Bed::new(&[]);
     let first = bed.take();
