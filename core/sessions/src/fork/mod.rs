@@ -42,9 +42,13 @@ impl Sessions {
     /// Looks at what is to be forked: a checkpoint, or the session as it is. `files`: they are to be taken along.
     ///
     /// # Errors
-    /// `NotFound`, `NoCheckpoint`; `Running` for the present of a session that runs; `NoFiles`.
+    /// `NotFound`, `NoCheckpoint`; `Running` for the present of a session that runs; `NoFiles`; where a rewind is left half
+    /// done, what keeps it from being finished.
     pub async fn plan_fork(&self, id: &str, at: Option<&str>, files: bool) -> Result<ForkPlan, SessionError> {
         let from = self.resolve(id).await?;
+        // Half of a rewind is no present that anything could begin with.
+        self.settle_rewind(&from.info.id).await?;
+        let from = self.resolve(&from.info.id).await?;
         let tree = match self.inner.snapshots() {
             Some(snapshots) => snapshots.tree(from.worktree_id.as_deref()).await,
             None => None,

@@ -61,10 +61,12 @@ impl Sessions {
     /// git before anything changed. What fails later is taken back.
     pub async fn rewind(&self, ask: Rewind) -> Result<SessionRewound, SessionError> {
         let row = self.resolve(&ask.id).await?;
-        self.settle_rewind(&row.info.id).await?;
         let running =
             self.inner.hub.begin(&row.info.id).ok_or_else(|| SessionError::Running(row.info.id.clone()))?;
-        let done = self.rewind_taken(&ask, &running).await;
+        let done = match self.settle_taken(&row.info.id, &running).await {
+            Ok(()) => self.rewind_taken(&ask, &running).await,
+            Err(error) => Err(error),
+        };
         self.inner.hub.end(&row.info.id);
         done
     }
@@ -72,12 +74,7 @@ impl Sessions {
     async fn rewind_taken(&self, ask: &Rewind, running: &Running) -> Result<SessionRewound, SessionError> {
         // Read again: until it was taken, a turn may have run and ended.
         let row = self.resolve(&ask.id).await?;
-        if let Some(worktree) = &row.worktree_id {
-            let others = self.running_in(worktree).await?.into_iter().find(|id| *id != row.info.id);
-            if let Some(other) = others {
-                return Err(SessionError::Running(other));
-            }
-        }
+        self.is_alone(&row).await?;
         let (id, to) = (row.info.id.clone(), ask.to.clone());
         let find = move |conn: &Connection| checkpoints::find(conn, &id, &to);
         let target = self.inner.store.read(find).await?;
@@ -98,6 +95,13 @@ impl Sessions {
         let mut rewound = self.arrive(journey, brought, running).await?;
         rewound.notes.extend(notes);
         Ok(rewound)
+    }
+
+    /// No other session may be at work in the worktree.
+    async fn is_alone(&self, row: &SessionRow) -> Result<(), SessionError> {
+        let Some(worktree) = &row.worktree_id else { return Ok(()) };
+        let others = self.running_in(worktree).await?.into_iter().find(|id| *id != row.info.id);
+        others.map_or(Ok(()), |other| Err(SessionError::Running(other)))
     }
 
     /// The worktree to bring files back in, and why there is none.
