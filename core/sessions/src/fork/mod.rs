@@ -192,7 +192,7 @@ impl Sessions {
         let (session, keeper) = (id.to_owned(), Arc::clone(&snapshots));
         let fill = move || {
             let store = keeper.open(&session, &tree)?;
-            let restored = store.restore(&tree.at, &now.files, &then.files)?;
+            let restored = store.restore(&tree.at, &now, &then)?;
             let writer = tree.repo.write(std::time::Duration::from_secs(60))?;
             store.restore_index(&writer, &tree.at, &then)?;
             Ok(restored)

@@ -118,7 +118,7 @@ async fn bring(
             // Files that came back beside an index that cannot follow would be half a rewind.
             return Err(GitError::LockBusy { lock_file: lock, age: None });
         }
-        let restored = store.restore(&tree.at, &from.files, &to.files)?;
+        let restored = store.restore(&tree.at, &from, &to)?;
         if let Err(stopped) = after(RewindStep::Files) {
             return Ok(Err(stopped));
         }
