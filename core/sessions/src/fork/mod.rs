@@ -50,7 +50,7 @@ impl Sessions {
         self.settle_rewind(&from.info.id).await?;
         let from = self.resolve(&from.info.id).await?;
         let tree = match self.inner.snapshots() {
-            Some(snapshots) => snapshots.tree(from.worktree_id.as_deref()).await,
+            Some(snapshots) => snapshots.tree(from.worktree_id.as_deref()).await?,
             None => None,
         };
         let mut plan = match at {
@@ -186,7 +186,7 @@ impl Sessions {
         let (Some(snapshots), Some(then)) = (self.inner.snapshots().cloned(), plan.snapshot.clone()) else {
             return Ok(Vec::new());
         };
-        let Some(tree) = snapshots.tree(Some(&worktree.id)).await else { return Err(SessionError::CutOff) };
+        let Some(tree) = snapshots.tree(Some(&worktree.id)).await? else { return Err(SessionError::CutOff) };
         let _gate = snapshots.gate(&tree.at).await;
         let now = snapshots.take(id, &tree, None).await?;
         let (session, keeper) = (id.to_owned(), Arc::clone(&snapshots));

@@ -78,7 +78,7 @@ impl Sessions {
         let (id, to) = (row.info.id.clone(), ask.to.clone());
         let find = move |conn: &Connection| checkpoints::find(conn, &id, &to);
         let target = self.inner.store.read(find).await?;
-        let (place, notes) = self.place(&row, &target).await;
+        let (place, notes) = self.place(&row, &target).await?;
         let _gate = match &place {
             Some((snapshots, tree)) => Some(snapshots.gate(&tree.at).await),
             None => None,
@@ -109,18 +109,18 @@ impl Sessions {
         &self,
         row: &SessionRow,
         target: &CheckpointRow,
-    ) -> (Option<(Arc<Snapshots>, Tree)>, Vec<String>) {
+    ) -> Result<(Option<(Arc<Snapshots>, Tree)>, Vec<String>), SessionError> {
         let (Some(snapshots), Some(worktree)) = (self.inner.snapshots(), &row.worktree_id) else {
-            return (None, Vec::new());
+            return Ok((None, Vec::new()));
         };
-        let Some(tree) = snapshots.tree(Some(worktree)).await else {
-            return (None, vec!["its worktree is gone: only the conversation went back".to_owned()]);
+        let Some(tree) = snapshots.tree(Some(worktree)).await? else {
+            return Ok((None, vec!["its worktree is gone: only the conversation went back".to_owned()]));
         };
         if target.snapshot.is_none() {
             let note = "the checkpoint holds no files (any more): only the conversation went back";
-            return (None, vec![note.to_owned()]);
+            return Ok((None, vec![note.to_owned()]));
         }
-        (Some((Arc::clone(snapshots), tree)), Vec::new())
+        Ok((Some((Arc::clone(snapshots), tree)), Vec::new()))
     }
 
     /// Stores what is there now, and that it is to change.

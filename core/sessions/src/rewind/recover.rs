@@ -68,9 +68,9 @@ impl Sessions {
             tracing::warn!(session = intent.session, "a rewind was overtaken and is dropped");
             return self.drop_intent(intent).await;
         }
-        let (place, _) = self.place(&session, &target).await;
+        let (place, _) = self.place(&session, &target).await?;
         if place.is_none() && undo.snapshot.is_some() {
-            // The worktree went with its daemon: there is nothing to finish, and the conversation stays where it is.
+            // The worktree is gone for sure: there is nothing to finish, and the conversation stays where it is.
             return self.drop_intent(intent).await;
         }
         self.is_alone(&session).await?;

@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use podium_git::GitError;
-use podium_protocol::{CheckpointKind, SessionStatus};
+use podium_protocol::{CheckpointKind, ErrorKind, SessionStatus, WireError};
 use podium_sessions::{Env, Next, RewindStep, SessionError, StopAfter};
 use podium_store::{Durability, StoreError};
 
 use crate::assert_gapless;
-use crate::rewind::{Place, git};
+use crate::rewind::{Place, UNREACHABLE, git};
 
 const DAEMON: &str = "PODIUM_TEST_REWIND";
 
@@ -203,4 +203,32 @@ async fn a_rewind_that_turns_went_on_over_is_dropped() {
     next.bed.sessions.recover_rewinds().await.unwrap();
     assert_eq!(next.read("a.txt").as_deref(), Some("one\n"));
     assert_eq!(next.bed.sessions.recover_rewinds().await.unwrap(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rewind_waits_for_a_worktree_that_cannot_be_looked_at_and_is_dropped_with_one_that_is_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = Place::new(dir.path());
+    let (id, _) = place.start("put a.txt one\\n").await;
+    let to = place.checkpoint(&id, CheckpointKind::TurnStart, 1).await;
+    drop(place);
+    let unreachable = dir.path().join(UNREACHABLE);
+    for gone in [false, true] {
+        dies_at(RewindStep::Intent, &id, &to, dir.path()).await;
+        let next = Place::open(dir.path(), &format!("next {gone}"), None);
+        std::fs::write(&unreachable, "").unwrap();
+        assert_eq!(next.bed.sessions.recover_rewinds().await.unwrap(), 0);
+        let ask = Next { prompt: Some("more".into()), ..Next::default() };
+        let refused = next.bed.sessions.go_on(&id, ask, Env::new()).await.unwrap_err();
+        assert_eq!(WireError::from(refused).kind, ErrorKind::Unavailable);
+        std::fs::remove_file(&unreachable).unwrap();
+        let count = next.bed.sessions.show(Some(&id), 0).await.unwrap().items.len();
+        if gone {
+            std::fs::rename(&next.tree, next.tree.with_file_name("moved away")).unwrap();
+        }
+        assert_eq!(next.bed.sessions.recover_rewinds().await.unwrap(), 1);
+        let shown = next.bed.sessions.show(Some(&id), 0).await.unwrap();
+        assert_eq!(shown.items.len(), count + usize::from(!gone));
+        assert_eq!(next.bed.sessions.recover_rewinds().await.unwrap(), 0);
+    }
 }
