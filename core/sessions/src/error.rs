@@ -52,6 +52,9 @@ pub enum SessionError {
     ChangedSince(String),
     #[error("the work was cut off")]
     CutOff,
+    /// Whether it is there, and what it is, cannot be said now.
+    #[error(transparent)]
+    Worktree(#[from] Box<WireError>),
     #[error(transparent)]
     Git(#[from] podium_git::GitError),
     #[error(transparent)]
@@ -134,6 +137,7 @@ impl From<SessionError> for WireError {
                 Self::conflict(message).hint("look at the file: what was changed there since would be lost")
             }
             SessionError::CutOff => Self::internal(message),
+            SessionError::Worktree(error) => *error,
             SessionError::Git(error) => of_git(&error, message),
         }
     }

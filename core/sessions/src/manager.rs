@@ -235,7 +235,8 @@ impl Sessions {
     /// Goes on with a session. One that runs, or is complete and has nothing to add, is answered as it is.
     ///
     /// # Errors
-    /// `NotFound`; `Running` when a turn is to be added to a running one; what [`Next::leaves_as_is`] refuses.
+    /// `NotFound`; `Running` when a turn is to be added to a running one; what [`Next::leaves_as_is`] refuses; where a rewind
+    /// is left half done, what keeps it from being finished.
     pub async fn go_on(&self, id: &str, next: Next, env: Env) -> Result<SessionStarted, SessionError> {
         let row = self.resolve(id).await?;
         if next.leaves_as_is(&row.info)? {
@@ -250,7 +251,10 @@ impl Sessions {
             };
         };
         let id = row.info.id.clone();
-        let taken = self.resume_taken(&id, provider, running, &next, env).await;
+        let taken = match self.settle_taken(&id, &running).await {
+            Ok(()) => self.resume_taken(&id, provider, running, &next, env).await,
+            Err(error) => Err(error),
+        };
         if taken.is_err() {
             self.inner.hub.end(&id);
         }

@@ -66,6 +66,8 @@ pub struct TreeSnapshot {
     pub clean: bool,
     /// Files too large to be kept, unreadable ones, and repositories that are untracked. They stay as they are.
     pub left_out: Vec<PathBuf>,
+    /// There were more of them than are named.
+    pub more_left_out: bool,
 }
 
 /// Snapshots of one session, in a folder of their own.

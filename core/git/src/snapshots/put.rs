@@ -10,17 +10,16 @@ use rustix::io::Errno;
 
 use super::look::{Found, look};
 use super::place::{Scratch, listed};
-use super::{SnapshotStore, TreeChange, TreeEntry};
+use super::{SnapshotStore, TreeChange, TreeEntry, TreeSnapshot};
 use crate::error::{GitError, Result};
 use crate::model::WorktreeLocation;
-use crate::oid::Oid;
 
 /// What came of bringing files back.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Restored {
     /// Paths that changed now.
     pub changed: Vec<PathBuf>,
-    /// Paths that were neither as before nor as they are to be, and stay.
+    /// Paths that were neither as before nor as they are to be, or that nobody knows how they were, and stay.
     pub kept: Vec<PathBuf>,
     /// Repositories inside of the worktree: they are not touched.
     pub repositories: Vec<PathBuf>,
@@ -31,15 +30,25 @@ const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOF
 const STAGING: &str = "podium-restore-";
 
 impl SnapshotStore {
-    /// Makes the files of `from` those of `to` (trees). What is that already, stays; so does what somebody changed since
-    /// `from`. So it may be done again after it was cut off.
+    /// Makes the files of `from` those of `to`. What is that already, stays; so does what somebody changed since `from`, and
+    /// what `to` left out: nobody knows what it was. So it may be done again after it was cut off.
     ///
     /// # Errors
     /// `Failed` or `Io`, before anything changed if what is needed cannot be had.
-    pub fn restore(&self, at: &WorktreeLocation, from: &Oid, to: &Oid) -> Result<Restored> {
-        let changes = self.changes(at, from, to, false)?;
+    pub fn restore(&self, at: &WorktreeLocation, from: &TreeSnapshot, to: &TreeSnapshot) -> Result<Restored> {
+        let changes = self.changes(at, &from.files, &to.files, false)?;
+        let left_out: BTreeSet<&Path> = to.left_out.iter().map(PathBuf::as_path).collect();
+        let stays = |change: &TreeChange| {
+            let named = change.path.ancestors().any(|path| left_out.contains(path));
+            // Where not all are named, whatever is missing may have been left out.
+            named || (to.more_left_out && change.new.is_none())
+        };
+        let (left, changes): (Vec<_>, Vec<_>) = changes.into_iter().partition(stays);
         let scratch = Scratch::new(self, at)?;
-        self.apply(&scratch, at, changes)
+        let mut restored = self.apply(&scratch, at, changes)?;
+        restored.kept.extend(left.into_iter().map(|change| change.path));
+        restored.kept.sort();
+        Ok(restored)
     }
 
     pub(super) fn apply(
@@ -74,17 +83,20 @@ impl SnapshotStore {
                 _ => restored.kept.push(change.path.clone()),
             }
         }
-        self.put(scratch, at, todo, &mut restored)?;
+        let rules = files.iter().any(|change| is_rules(&change.path) && change.new.is_some());
+        self.put(scratch, at, todo, rules, &mut restored)?;
         restored.kept.sort();
         Ok(restored)
     }
 
-    /// What is to come is prepared first; then what is to go goes, then the rest takes its place.
+    /// What is to come is prepared first; then what is to go goes, then the rest takes its place. `rules`: what is ignored
+    /// differs.
     fn put(
         &self,
         scratch: &Scratch<'_>,
         at: &WorktreeLocation,
         todo: Vec<TreeChange>,
+        rules: bool,
         restored: &mut Restored,
     ) -> Result<()> {
         let comes: BTreeMap<PathBuf, TreeEntry> =
@@ -92,7 +104,10 @@ impl SnapshotStore {
         let staging = staging(at)?;
         self.prepare(scratch, staging.path(), &comes)?;
         let top = open(&at.path)?;
-        let spared = self.spared(scratch, &top, staging.path(), &todo)?;
+        let spared = match rules {
+            true => self.spared(scratch, &top, staging.path(), &todo)?,
+            false => BTreeSet::new(),
+        };
         let gone = |change: &&TreeChange| change.new.is_none() && !spared.contains(&change.path);
         for change in todo.iter().filter(gone) {
             match remove(&top, &at.path, &change.path) {
@@ -120,7 +135,7 @@ impl SnapshotStore {
     }
 
     /// What is to go only because it was ignored then, and so was in no snapshot: it stays. For that the rules of then have
-    /// to be there first.
+    /// to be there first; a run that was cut off may have brought them already.
     fn spared(
         &self,
         scratch: &Scratch<'_>,
@@ -132,7 +147,7 @@ impl SnapshotStore {
             todo.iter().filter(|change| is_rules(&change.path) && change.new.is_some()).collect();
         let goes: Vec<&Path> =
             todo.iter().filter(|change| change.new.is_none()).map(|change| change.path.as_path()).collect();
-        if rules.is_empty() || goes.is_empty() {
+        if goes.is_empty() {
             return Ok(BTreeSet::new());
         }
         for change in rules {

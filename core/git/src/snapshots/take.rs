@@ -21,6 +21,9 @@ pub struct SnapshotLimits {
     pub files: usize,
 }
 
+/// Paths that a snapshot names of those it leaves out.
+const NAMED: usize = 1000;
+
 impl Default for SnapshotLimits {
     fn default() -> Self {
         Self { file: 64 * 1024 * 1024, bytes: 1024 * 1024 * 1024, files: 100_000 }
@@ -57,7 +60,9 @@ impl SnapshotStore {
             resolve(&scratch, &status)?;
         }
         let staged = write_tree(&scratch)?;
-        let (paths, left_out) = chosen(&at.path, &status, limits);
+        let (paths, mut left_out) = chosen(&at.path, &status, limits);
+        let more_left_out = left_out.len() > NAMED;
+        left_out.truncate(NAMED);
         scratch.record(&paths)?;
         let files = if paths.is_empty() { staged.clone() } else { write_tree(&scratch)? };
         let new = TreeSnapshot {
@@ -69,6 +74,7 @@ impl SnapshotStore {
             conflicts,
             clean,
             left_out,
+            more_left_out,
         };
         if let Some(last) = last
             && (TreeSnapshot { commit: new.commit.clone(), ..last.clone() }) == new

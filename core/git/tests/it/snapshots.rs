@@ -45,7 +45,7 @@ impl Bed {
     /// Goes to a snapshot with files and index.
     fn go(&mut self, to: &TreeSnapshot) -> Restored {
         let now = self.take();
-        let restored = self.store.restore(&self.at, &now.files, &to.files).unwrap();
+        let restored = self.store.restore(&self.at, &now, to).unwrap();
         self.store.restore_index(&writer(&self.repo), &self.at, to).unwrap();
         restored
     }
@@ -202,6 +202,22 @@ fn ignored_files_are_neither_kept_nor_overwritten() {
 }
 
 #[test]
+fn what_was_ignored_then_stays_also_when_a_run_was_cut_off_behind_the_rules() {
+    let mut bed = Bed::new(&[]);
+    bed.write(".gitignore", "secret\n");
+    bed.write("secret", "mine alone\n");
+    let first = bed.take();
+    std::fs::remove_file(bed.at.path.join(".gitignore")).unwrap();
+    bed.write("extra.txt", "by the session\n");
+    let second = bed.take();
+    // The rules of then took their place, and no more.
+    bed.write(".gitignore", "secret\n");
+    let restored = bed.store.restore(&bed.at, &second, &first).unwrap();
+    assert_eq!(restored.changed, [PathBuf::from("extra.txt")]);
+    assert_eq!(bed.read("secret"), "mine alone\n");
+}
+
+#[test]
 fn what_somebody_changed_meanwhile_stays_and_a_second_run_finishes_the_rest() {
     let mut bed = Bed::new(&[]);
     let first = bed.take();
@@ -213,7 +229,7 @@ fn what_somebody_changed_meanwhile_stays_and_a_second_run_finishes_the_rest() {
     bed.write("a.txt", "one\ntwo\nthree\nfour\n");
     bed.write("b.txt", "by a person\n");
     std::fs::create_dir(bed.at.git_dir.join("podium-restore-x")).unwrap();
-    let restored = bed.store.restore(&bed.at, &second.files, &first.files).unwrap();
+    let restored = bed.store.restore(&bed.at, &second, &first).unwrap();
     assert_eq!(restored.changed, [PathBuf::from("extra.txt")]);
     assert_eq!(restored.kept, [PathBuf::from("b.txt")]);
     assert_eq!(bed.read("b.txt"), "by a person\n");
@@ -230,7 +246,7 @@ fn a_link_on_the_way_leads_nowhere() {
     std::fs::remove_dir_all(bed.at.path.join("sub")).unwrap();
     let second = bed.take();
     symlink(&outside, bed.at.path.join("sub")).unwrap();
-    let restored = bed.store.restore(&bed.at, &second.files, &first.files).unwrap();
+    let restored = bed.store.restore(&bed.at, &second, &first).unwrap();
     assert_eq!(restored.kept, [PathBuf::from("sub/file")]);
     assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 0);
 }
@@ -307,6 +323,42 @@ fn what_is_too_large_or_no_file_is_left_out_and_stays() {
 }
 
 #[test]
+fn what_was_left_out_then_and_could_be_kept_since_is_neither_deleted_nor_replaced() {
+    let bed = Bed::new(&[]);
+    let take = |file| {
+        let limits = SnapshotLimits { file, ..SnapshotLimits::default() };
+        bed.store.take(&bed.at, &limits, None).unwrap()
+    };
+    bed.write("large.bin", &"x".repeat(5000));
+    bed.write("a.txt", &"y".repeat(5000));
+    bed.write("inner/file", "theirs\n");
+    let inner = bed.at.path.join("inner");
+    bed.lab.git(&inner, &["init", "-q"]);
+    bed.lab.commit_all(&inner, "theirs");
+    let first = take(4096);
+    assert_eq!(first.left_out, ["a.txt", "inner", "large.bin"].map(PathBuf::from));
+    bed.write("large.bin", "small now\n");
+    bed.write("a.txt", "small now\n");
+    std::fs::remove_dir_all(inner.join(".git")).unwrap();
+    bed.write("extra.txt", "by the session\n");
+    let second = take(4096);
+    assert_eq!(second.left_out, Vec::<PathBuf>::new());
+    let restored = bed.store.restore(&bed.at, &second, &first).unwrap();
+    assert_eq!(restored.changed, [PathBuf::from("extra.txt")]);
+    assert_eq!(restored.kept, ["a.txt", "inner/file", "large.bin"].map(PathBuf::from));
+    assert_eq!((bed.read("large.bin"), bed.read("a.txt")), ("small now\n".into(), "small now\n".into()));
+    assert_eq!(bed.read("inner/file"), "theirs\n");
+
+    // Where there are too many to be named, nothing that is missing is proven to be new.
+    let unnamed = TreeSnapshot { left_out: Vec::new(), more_left_out: true, ..first };
+    bed.write("b.txt", "by the session\n");
+    let third = take(4096);
+    let restored = bed.store.restore(&bed.at, &third, &unnamed).unwrap();
+    assert_eq!(bed.read("large.bin"), "small now\n");
+    assert!(restored.changed.contains(&PathBuf::from("b.txt")), "{restored:?}");
+}
+
+#[test]
 fn commits_come_back_only_if_asked_and_after_the_objects_were_collected() {
     for backend in 0..2 {
         let lab = Lab::new();
@@ -341,7 +393,7 @@ fn commits_come_back_only_if_asked_and_after_the_objects_were_collected() {
         bed.go(&undo);
 
         let now = bed.take();
-        bed.store.restore(&bed.at, &now.files, &first.files).unwrap();
+        bed.store.restore(&bed.at, &now, &first).unwrap();
         let turn = writer(&bed.repo);
         for _ in 0..2 {
             bed.store.move_head(&turn, &bed.at, Some("feat"), &new, &old).unwrap();

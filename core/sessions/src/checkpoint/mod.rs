@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use podium_git::{GitError, Oid, Repo, SnapshotLimits, SnapshotStore, TreeSnapshot, WorktreeLocation};
-use podium_protocol::{Checkpoint, CheckpointKind, SessionCheckpoints};
+use podium_protocol::{Checkpoint, CheckpointKind, SessionCheckpoints, WireError};
 use podium_store::rusqlite::Connection;
 use podium_store::{Durability, now_ms};
 use tokio::sync::OwnedMutexGuard;
@@ -35,8 +35,11 @@ pub struct Tree {
 /// Finds worktrees. The daemon knows them; a session only asks.
 #[async_trait]
 pub trait Trees: Send + Sync {
-    /// To look at; `None` where it is gone.
-    async fn find(&self, worktree: &str) -> Option<Tree>;
+    /// To look at; `None` only where it is gone for sure.
+    ///
+    /// # Errors
+    /// Where that cannot be said now.
+    async fn find(&self, worktree: &str) -> Result<Option<Tree>, WireError>;
 }
 
 /// `true` makes a rewind stop after this step, as a SIGKILL there would.
@@ -66,8 +69,16 @@ impl Snapshots {
         self
     }
 
-    pub(crate) async fn tree(&self, worktree: Option<&str>) -> Option<Tree> {
-        self.trees.find(worktree?).await.filter(|tree| tree.at.path.is_dir())
+    /// `None` where there is none or it is gone.
+    pub(crate) async fn tree(&self, worktree: Option<&str>) -> Result<Option<Tree>, SessionError> {
+        use std::io::ErrorKind::{NotADirectory, NotFound};
+        let Some(worktree) = worktree else { return Ok(None) };
+        let Some(tree) = self.trees.find(worktree).await.map_err(Box::new)? else { return Ok(None) };
+        match tree.at.path.metadata() {
+            Ok(found) => Ok(found.is_dir().then_some(tree)),
+            Err(error) if matches!(error.kind(), NotFound | NotADirectory) => Ok(None),
+            Err(error) => Err(io(&tree.at.path, error).into()),
+        }
     }
 
     pub(crate) fn folder_of(&self, session: &str) -> PathBuf {

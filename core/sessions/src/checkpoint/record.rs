@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 
 /// Paths that are told of those that were left out.
 const TOLD: usize = 100;
+/// Records that do not say whether there were more hold so many at most.
+const EARLIER: usize = 100;
 
 /// Paths and conflicts are bytes; names of objects are text.
 #[derive(Serialize, Deserialize)]
@@ -23,6 +25,8 @@ struct Record {
     conflicts: Vec<u8>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     left_out: Vec<Vec<u8>>,
+    #[serde(default)]
+    more_left_out: Option<bool>,
 }
 
 pub(crate) fn write(snapshot: &TreeSnapshot) -> String {
@@ -34,7 +38,8 @@ pub(crate) fn write(snapshot: &TreeSnapshot) -> String {
         branch: snapshot.branch.clone(),
         clean: snapshot.clean,
         conflicts: snapshot.conflicts.clone(),
-        left_out: snapshot.left_out.iter().take(TOLD).map(|path| bytes(path)).collect(),
+        left_out: snapshot.left_out.iter().map(|path| bytes(path)).collect(),
+        more_left_out: Some(snapshot.more_left_out),
     };
     serde_json::to_string(&record).unwrap_or_default()
 }
@@ -51,6 +56,7 @@ pub(crate) fn read(text: &str) -> Option<TreeSnapshot> {
         conflicts: record.conflicts,
         clean: record.clean,
         left_out: record.left_out.iter().map(|path| path_of(path)).collect(),
+        more_left_out: record.more_left_out.unwrap_or(record.left_out.len() >= EARLIER),
     })
 }
 
@@ -59,7 +65,7 @@ pub(crate) fn told(snapshot: &TreeSnapshot) -> SnapshotInfo {
         commit: snapshot.commit.to_string(),
         head: snapshot.head.as_ref().map(Oid::to_string),
         branch: snapshot.branch.clone(),
-        left_out: shown(&snapshot.left_out),
+        left_out: shown(&snapshot.left_out[..snapshot.left_out.len().min(TOLD)]),
     }
 }
 
@@ -93,9 +99,15 @@ mod tests {
             branch: Some("feat".into()),
             conflicts: b"100644 \xff\0".to_vec(),
             clean: false,
-            left_out: vec![path_of(b"caf\xe9")],
+            left_out: vec![path_of(b"caf\xe9"); 101],
+            more_left_out: false,
         };
-        assert_eq!(read(&write(&snapshot)), Some(snapshot));
+        assert_eq!(read(&write(&snapshot)), Some(snapshot.clone()));
+        assert_eq!(told(&snapshot).left_out.len(), TOLD);
+        // One that was cut, by a version that did not say so.
+        let cut = TreeSnapshot { left_out: vec![path_of(b"a"); EARLIER], ..snapshot };
+        let text = write(&cut).replace(",\"moreLeftOut\":false", "");
+        assert!(read(&text).unwrap().more_left_out);
         assert_eq!(read("{}"), None);
     }
 }

@@ -62,7 +62,11 @@ impl TurnTree {
     /// Records how the worktree is before anything happens. A turn that is gone on with began before.
     pub(crate) async fn begin(&mut self, row: &SessionRow) {
         let Some(snapshots) = self.sessions.snapshots().cloned() else { return };
-        let Some(tree) = snapshots.tree(row.worktree_id.as_deref()).await else { return };
+        let tree = match snapshots.tree(row.worktree_id.as_deref()).await {
+            Ok(Some(tree)) => tree,
+            Ok(None) => return,
+            Err(error) => return self.warn(&error),
+        };
         self.place = Some((snapshots, tree));
         if let Err(error) = self.record_beginning(row).await {
             self.warn(&error);

@@ -145,7 +145,7 @@ impl Sessions {
         else {
             return Err(SessionError::NoFiles(session));
         };
-        let Some(tree) = snapshots.tree(ends.row.worktree_id.as_deref()).await else {
+        let Some(tree) = snapshots.tree(ends.row.worktree_id.as_deref()).await? else {
             return Err(SessionError::NoTree(session));
         };
         Ok(Compared { snapshots, tree, session, from, to })

@@ -42,11 +42,15 @@ impl Sessions {
     /// Looks at what is to be forked: a checkpoint, or the session as it is. `files`: they are to be taken along.
     ///
     /// # Errors
-    /// `NotFound`, `NoCheckpoint`; `Running` for the present of a session that runs; `NoFiles`.
+    /// `NotFound`, `NoCheckpoint`; `Running` for the present of a session that runs; `NoFiles`; where a rewind is left half
+    /// done, what keeps it from being finished.
     pub async fn plan_fork(&self, id: &str, at: Option<&str>, files: bool) -> Result<ForkPlan, SessionError> {
         let from = self.resolve(id).await?;
+        // Half of a rewind is no present that anything could begin with.
+        self.settle_rewind(&from.info.id).await?;
+        let from = self.resolve(&from.info.id).await?;
         let tree = match self.inner.snapshots() {
-            Some(snapshots) => snapshots.tree(from.worktree_id.as_deref()).await,
+            Some(snapshots) => snapshots.tree(from.worktree_id.as_deref()).await?,
             None => None,
         };
         let mut plan = match at {
@@ -182,13 +186,13 @@ impl Sessions {
         let (Some(snapshots), Some(then)) = (self.inner.snapshots().cloned(), plan.snapshot.clone()) else {
             return Ok(Vec::new());
         };
-        let Some(tree) = snapshots.tree(Some(&worktree.id)).await else { return Err(SessionError::CutOff) };
+        let Some(tree) = snapshots.tree(Some(&worktree.id)).await? else { return Err(SessionError::CutOff) };
         let _gate = snapshots.gate(&tree.at).await;
         let now = snapshots.take(id, &tree, None).await?;
         let (session, keeper) = (id.to_owned(), Arc::clone(&snapshots));
         let fill = move || {
             let store = keeper.open(&session, &tree)?;
-            let restored = store.restore(&tree.at, &now.files, &then.files)?;
+            let restored = store.restore(&tree.at, &now, &then)?;
             let writer = tree.repo.write(std::time::Duration::from_secs(60))?;
             store.restore_index(&writer, &tree.at, &then)?;
             Ok(restored)

@@ -61,10 +61,12 @@ impl Sessions {
     /// git before anything changed. What fails later is taken back.
     pub async fn rewind(&self, ask: Rewind) -> Result<SessionRewound, SessionError> {
         let row = self.resolve(&ask.id).await?;
-        self.settle_rewind(&row.info.id).await?;
         let running =
             self.inner.hub.begin(&row.info.id).ok_or_else(|| SessionError::Running(row.info.id.clone()))?;
-        let done = self.rewind_taken(&ask, &running).await;
+        let done = match self.settle_taken(&row.info.id, &running).await {
+            Ok(()) => self.rewind_taken(&ask, &running).await,
+            Err(error) => Err(error),
+        };
         self.inner.hub.end(&row.info.id);
         done
     }
@@ -72,16 +74,11 @@ impl Sessions {
     async fn rewind_taken(&self, ask: &Rewind, running: &Running) -> Result<SessionRewound, SessionError> {
         // Read again: until it was taken, a turn may have run and ended.
         let row = self.resolve(&ask.id).await?;
-        if let Some(worktree) = &row.worktree_id {
-            let others = self.running_in(worktree).await?.into_iter().find(|id| *id != row.info.id);
-            if let Some(other) = others {
-                return Err(SessionError::Running(other));
-            }
-        }
+        self.is_alone(&row).await?;
         let (id, to) = (row.info.id.clone(), ask.to.clone());
         let find = move |conn: &Connection| checkpoints::find(conn, &id, &to);
         let target = self.inner.store.read(find).await?;
-        let (place, notes) = self.place(&row, &target).await;
+        let (place, notes) = self.place(&row, &target).await?;
         let _gate = match &place {
             Some((snapshots, tree)) => Some(snapshots.gate(&tree.at).await),
             None => None,
@@ -100,23 +97,30 @@ impl Sessions {
         Ok(rewound)
     }
 
+    /// No other session may be at work in the worktree.
+    async fn is_alone(&self, row: &SessionRow) -> Result<(), SessionError> {
+        let Some(worktree) = &row.worktree_id else { return Ok(()) };
+        let others = self.running_in(worktree).await?.into_iter().find(|id| *id != row.info.id);
+        others.map_or(Ok(()), |other| Err(SessionError::Running(other)))
+    }
+
     /// The worktree to bring files back in, and why there is none.
     async fn place(
         &self,
         row: &SessionRow,
         target: &CheckpointRow,
-    ) -> (Option<(Arc<Snapshots>, Tree)>, Vec<String>) {
+    ) -> Result<(Option<(Arc<Snapshots>, Tree)>, Vec<String>), SessionError> {
         let (Some(snapshots), Some(worktree)) = (self.inner.snapshots(), &row.worktree_id) else {
-            return (None, Vec::new());
+            return Ok((None, Vec::new()));
         };
-        let Some(tree) = snapshots.tree(Some(worktree)).await else {
-            return (None, vec!["its worktree is gone: only the conversation went back".to_owned()]);
+        let Some(tree) = snapshots.tree(Some(worktree)).await? else {
+            return Ok((None, vec!["its worktree is gone: only the conversation went back".to_owned()]));
         };
         if target.snapshot.is_none() {
             let note = "the checkpoint holds no files (any more): only the conversation went back";
-            return (None, vec![note.to_owned()]);
+            return Ok((None, vec![note.to_owned()]));
         }
-        (Some((Arc::clone(snapshots), tree)), Vec::new())
+        Ok((Some((Arc::clone(snapshots), tree)), Vec::new()))
     }
 
     /// Stores what is there now, and that it is to change.

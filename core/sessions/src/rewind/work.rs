@@ -6,6 +6,7 @@ use std::time::Duration;
 use podium_git::{GitError, Restored, TreeSnapshot};
 use podium_store::Durability;
 
+use super::rows::Intent;
 use super::{Journey, RewindStep, cut_off};
 use crate::checkpoint::{Snapshots, Tree, blocking};
 use crate::{SessionError, Sessions};
@@ -48,26 +49,29 @@ impl Sessions {
             Err(error @ SessionError::Git(GitError::Stopped { .. })) => return Err(error),
             Err(error) => error,
         };
-        let (Some((snapshots, tree)), Some(now), Some(then)) =
-            (&journey.place, &journey.undo.snapshot, &journey.target.snapshot)
-        else {
-            return Err(error);
-        };
-        let back = Move { from: then.clone(), to: now.clone(), commits: journey.intent.commits };
-        match bring(snapshots, tree, &journey.intent.session, back, |_| Ok(())).await {
-            Ok(_) => {
-                let intent = journey.intent.clone();
-                let write = self
-                    .inner
-                    .store
-                    .write::<(), SessionError>(Durability::Power, move |tx| Ok(intent.delete(tx)?));
-                write.await?;
-            }
-            Err(second) => {
-                tracing::error!(session = journey.intent.session, error = %second, "a rewind is left half done");
-            }
+        if let Err(second) = self.take_back(journey).await {
+            tracing::error!(session = journey.intent.session, error = %second, "a rewind is left half done");
         }
         Err(error)
+    }
+
+    /// Makes the worktree what it was before the rewind, which is over then.
+    pub(super) async fn take_back(&self, journey: &Journey) -> Result<(), SessionError> {
+        if let (Some((snapshots, tree)), Some(now), Some(then)) =
+            (&journey.place, &journey.undo.snapshot, &journey.target.snapshot)
+        {
+            let commits = journey.intent.commits;
+            let way = Move { from: then.clone(), to: now.clone(), commits, back: true };
+            bring(snapshots, tree, &journey.intent.session, way, |_| Ok(())).await?;
+        }
+        self.drop_intent(journey.intent.clone()).await
+    }
+
+    /// There is no rewind to finish any more.
+    pub(super) async fn drop_intent(&self, intent: Intent) -> Result<(), SessionError> {
+        let write =
+            self.inner.store.write::<(), SessionError>(Durability::Power, move |tx| Ok(intent.delete(tx)?));
+        write.await
     }
 
     /// Also of a rewind that an earlier daemon began.
@@ -83,7 +87,8 @@ impl Sessions {
         else {
             return Ok(Brought::default());
         };
-        let way = Move { from: now.clone(), to: then.clone(), commits: journey.intent.commits };
+        let commits = journey.intent.commits;
+        let way = Move { from: now.clone(), to: then.clone(), commits, back: false };
         bring(snapshots, tree, &journey.intent.session, way, after).await
     }
 }
@@ -92,6 +97,8 @@ struct Move {
     from: TreeSnapshot,
     to: TreeSnapshot,
     commits: bool,
+    /// What a rewind did is taken back.
+    back: bool,
 }
 
 async fn bring(
@@ -103,7 +110,7 @@ async fn bring(
 ) -> Result<Brought, SessionError> {
     let (snapshots, tree, session) = (Arc::clone(snapshots), tree.clone(), session.to_owned());
     let work = move || -> Result<Result<Brought, SessionError>, GitError> {
-        let Move { from, to, commits } = way;
+        let Move { from, to, commits, back } = way;
         let store = snapshots.open(&session, &tree)?;
         let writer = tree.repo.write(TURN)?;
         let lock = tree.at.git_dir.join("index.lock");
@@ -111,12 +118,16 @@ async fn bring(
             // Files that came back beside an index that cannot follow would be half a rewind.
             return Err(GitError::LockBusy { lock_file: lock, age: None });
         }
-        let restored = store.restore(&tree.at, &from.files, &to.files)?;
+        let restored = store.restore(&tree.at, &from, &to)?;
         if let Err(stopped) = after(RewindStep::Files) {
             return Ok(Err(stopped));
         }
         if commits && let (Some(old), Some(new)) = (&from.head, &to.head) {
-            store.move_head(&writer, &tree.at, to.branch.as_deref(), old, new)?;
+            match store.move_head(&writer, &tree.at, to.branch.as_deref(), old, new) {
+                // The rewind did not get as far as HEAD, or somebody moved it since: it and its index are theirs.
+                Err(GitError::RefMoved { .. }) if back => return Ok(Ok(Brought::default())),
+                moved => moved?,
+            }
         }
         if let Err(stopped) = after(RewindStep::Branch) {
             return Ok(Err(stopped));

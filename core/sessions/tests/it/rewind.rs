@@ -70,17 +70,23 @@ impl Provider for Hands {
     }
 }
 
+/// With a file of this name beside it nobody can say what became of a worktree.
+pub(crate) const UNREACHABLE: &str = "unreachable";
+
 /// The one worktree there is, and others that a test makes.
 struct Known;
 
 #[async_trait]
 impl Trees for Known {
-    async fn find(&self, worktree: &str) -> Option<Tree> {
+    async fn find(&self, worktree: &str) -> Result<Option<Tree>, WireError> {
         let path = PathBuf::from(worktree);
-        let home = path.parent()?.to_owned();
-        let repo = Repo::discover(&Git::find(env(&home)).ok()?, &path).ok()?;
-        let at = repo.here()?.clone();
-        Some(Tree { repo, at })
+        let home = path.parent().unwrap().to_owned();
+        if home.join(UNREACHABLE).exists() {
+            return Err(WireError::unavailable("the repository cannot be opened"));
+        }
+        let Ok(repo) = Repo::discover(&Git::find(env(&home)).unwrap(), &path) else { return Ok(None) };
+        let at = repo.here().unwrap().clone();
+        Ok(Some(Tree { repo, at }))
     }
 }
 

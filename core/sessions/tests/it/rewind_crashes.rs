@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use podium_protocol::{CheckpointKind, SessionStatus};
-use podium_sessions::{RewindStep, StopAfter};
+use podium_git::GitError;
+use podium_protocol::{CheckpointKind, ErrorKind, SessionStatus, WireError};
+use podium_sessions::{Env, Next, RewindStep, SessionError, StopAfter};
+use podium_store::{Durability, StoreError};
 
 use crate::assert_gapless;
-use crate::rewind::{Place, git};
+use crate::rewind::{Place, UNREACHABLE, git};
 
 const DAEMON: &str = "PODIUM_TEST_REWIND";
 
@@ -115,4 +117,118 @@ async fn what_a_person_saved_before_the_daemon_came_back_is_kept() {
     assert_eq!((next.read("a.txt").as_deref(), next.read("b.txt")), (Some("saved meanwhile\n"), None));
     let rewound = next.bed.store.events(0, vec!["session.rewound".into()], 9).await.unwrap().events;
     assert_eq!(rewound[0].data["kept"], serde_json::json!(["a.txt"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_goes_on_from_half_a_rewind_as_long_as_it_cannot_be_finished() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = Place::new(dir.path());
+    let (id, _) = place.start("put a.txt one\\n").await;
+    place.go_on(&id, "put a.txt two\\n\nput two.txt 2").await;
+    let to = place.checkpoint(&id, CheckpointKind::TurnStart, 2).await;
+    drop(place);
+    dies_at(RewindStep::Files, &id, &to, dir.path()).await;
+    let next = Place::open(dir.path(), "next", None);
+    // Left by a git that died with the daemon.
+    let lock = next.tree.join(".git/index.lock");
+    std::fs::write(&lock, "").unwrap();
+    assert_eq!(next.bed.sessions.recover_rewinds().await.unwrap(), 0);
+    let before = next.bed.sessions.show(Some(&id), 0).await.unwrap();
+    let ask = || Next { prompt: Some("put three.txt 3".into()), ..Next::default() };
+    let refused = next.bed.sessions.go_on(&id, ask(), Env::new()).await;
+    assert!(matches!(refused, Err(SessionError::Git(GitError::LockBusy { .. }))), "{refused:?}");
+    assert!(next.bed.sessions.plan_fork(&id, None, false).await.is_err());
+    assert!(next.rewind(&id, &to, false).await.is_err());
+    assert_eq!(next.bed.sessions.show(Some(&id), 0).await.unwrap(), before);
+    std::fs::remove_file(&lock).unwrap();
+    next.go_on(&id, "put three.txt 3").await;
+    assert_eq!(
+        (next.read("a.txt").as_deref(), next.read("two.txt"), next.read("three.txt").as_deref()),
+        (Some("one\n"), None, Some("3"))
+    );
+    let told = next.told.lock().unwrap().last().unwrap().clone();
+    assert!(!told.contains("two.txt"), "{told}");
+    assert_eq!(next.bed.sessions.recover_rewinds().await.unwrap(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rewind_whose_branch_moved_meanwhile_is_taken_back_and_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = Place::new(dir.path());
+    let (id, _) = place.start("put a.txt one\\n\ncommit one").await;
+    let to = place.checkpoint(&id, CheckpointKind::TurnStart, 1).await;
+    drop(place);
+    dies_at(RewindStep::Files, &id, &to, dir.path()).await;
+    let commit = |tree: &Path| git(tree, &["commit", "-q", "--allow-empty", "-m", "by a person"]);
+    let next = Place::open(dir.path(), "next", None);
+    commit(&next.tree);
+    let head = git(&next.tree, &["rev-parse", "HEAD"]);
+    assert_eq!(next.bed.sessions.recover_rewinds().await.unwrap(), 1);
+    assert_eq!(
+        (next.read("a.txt").as_deref(), git(&next.tree, &["rev-parse", "HEAD"])),
+        (Some("one\n"), head)
+    );
+    assert_eq!(next.bed.sessions.recover_rewinds().await.unwrap(), 0);
+    drop(next);
+
+    // The same while the rewind runs.
+    let tree = dir.path().join("tree");
+    let meanwhile: StopAfter = Arc::new(move |at| {
+        if at == RewindStep::Files {
+            commit(&tree);
+        }
+        false
+    });
+    let third = Place::open(dir.path(), "third", Some(meanwhile));
+    let error = third.rewind(&id, &to, true).await.unwrap_err();
+    assert!(matches!(error, SessionError::Git(GitError::RefMoved { .. })), "{error:?}");
+    assert_eq!(third.read("a.txt").as_deref(), Some("one\n"));
+    assert_eq!(third.bed.sessions.recover_rewinds().await.unwrap(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rewind_that_turns_went_on_over_is_dropped() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = Place::new(dir.path());
+    let (id, _) = place.start("put a.txt one\\n").await;
+    let to = place.checkpoint(&id, CheckpointKind::TurnStart, 1).await;
+    drop(place);
+    dies_at(RewindStep::Intent, &id, &to, dir.path()).await;
+    let next = Place::open(dir.path(), "next", None);
+    let write = next.bed.store.write::<(), StoreError>(Durability::Power, |tx| {
+        tx.execute("UPDATE sessions SET last_seq = last_seq + 1", [])?;
+        Ok(())
+    });
+    write.await.unwrap();
+    next.bed.sessions.recover_rewinds().await.unwrap();
+    assert_eq!(next.read("a.txt").as_deref(), Some("one\n"));
+    assert_eq!(next.bed.sessions.recover_rewinds().await.unwrap(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rewind_waits_for_a_worktree_that_cannot_be_looked_at_and_is_dropped_with_one_that_is_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = Place::new(dir.path());
+    let (id, _) = place.start("put a.txt one\\n").await;
+    let to = place.checkpoint(&id, CheckpointKind::TurnStart, 1).await;
+    drop(place);
+    let unreachable = dir.path().join(UNREACHABLE);
+    for gone in [false, true] {
+        dies_at(RewindStep::Intent, &id, &to, dir.path()).await;
+        let next = Place::open(dir.path(), &format!("next {gone}"), None);
+        std::fs::write(&unreachable, "").unwrap();
+        assert_eq!(next.bed.sessions.recover_rewinds().await.unwrap(), 0);
+        let ask = Next { prompt: Some("more".into()), ..Next::default() };
+        let refused = next.bed.sessions.go_on(&id, ask, Env::new()).await.unwrap_err();
+        assert_eq!(WireError::from(refused).kind, ErrorKind::Unavailable);
+        std::fs::remove_file(&unreachable).unwrap();
+        let count = next.bed.sessions.show(Some(&id), 0).await.unwrap().items.len();
+        if gone {
+            std::fs::rename(&next.tree, next.tree.with_file_name("moved away")).unwrap();
+        }
+        assert_eq!(next.bed.sessions.recover_rewinds().await.unwrap(), 1);
+        let shown = next.bed.sessions.show(Some(&id), 0).await.unwrap();
+        assert_eq!(shown.items.len(), count + usize::from(!gone));
+        assert_eq!(next.bed.sessions.recover_rewinds().await.unwrap(), 0);
+    }
 }

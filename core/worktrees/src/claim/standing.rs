@@ -34,6 +34,21 @@ impl Worktrees {
         self.place_at(&row, None).await
     }
 
+    /// As [`Worktrees::look_place`], where it matters whether the worktree is gone: `None` only if none of this id is known
+    /// any more, an error if that cannot be said now.
+    ///
+    /// # Errors
+    /// Those of the store, and of a repository that cannot be opened.
+    pub async fn find_place(&self, worktree: &str) -> Result<Option<WorkPlace>, WireError> {
+        let id = worktree.to_owned();
+        let row: crate::error::Result<Option<WorktreeRow>> =
+            self.inner.store.read(move |conn| Ok(WorktreeRow::by_id(conn, &id)?)).await;
+        match row? {
+            Some(row) => self.place_at(&row, None).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
     async fn place_at(&self, row: &WorktreeRow, token: Option<u64>) -> Result<WorkPlace, WireError> {
         let id = row.repo.clone();
         let repo: crate::error::Result<Option<RepoRow>> =
