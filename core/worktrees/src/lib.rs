@@ -42,7 +42,7 @@ mod trunk;
 mod upkeep;
 mod view;
 
-pub use claim::{Delivered, Delivery, WorkPlace};
+pub use claim::{Delivered, Delivery, WorkPlace, Worker};
 pub use project::CloneFollower;
 pub use provide::{HookOutput, HookRan};
 pub use removal::{Step, Workers};

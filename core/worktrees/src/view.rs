@@ -204,6 +204,13 @@ impl Worktrees {
         row?.ok_or_else(|| WireError::not_found("the worktree was removed a moment ago").into())
     }
 
+    /// [`Worktrees::row`], on the calling thread.
+    pub(crate) fn row_blocking(&self, id: &str) -> Result<WorktreeRow> {
+        let row: Result<Option<WorktreeRow>> =
+            self.inner.store.read_blocking(|conn| Ok(WorktreeRow::by_id(conn, id)?));
+        row?.ok_or_else(|| WireError::not_found("the worktree was removed a moment ago").into())
+    }
+
     /// A worktree that was a spare a moment ago: nothing is changed in it, so no file is looked at.
     pub(crate) async fn view_of_spare(
         &self,

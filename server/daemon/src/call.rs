@@ -11,7 +11,7 @@ use crate::services::{
     artifacts, claims, config, conflicts, events, inbox, models, provide, repos, reviews, rewinds, runs,
     search, sessions, sync, system, upkeep, worktrees,
 };
-use crate::state::{Daemon, user_name};
+use crate::state::{Daemon, person};
 
 /// A request with everything a handler may need.
 #[derive(Clone)]
@@ -39,7 +39,7 @@ impl Call {
                 session: session.to_owned(),
                 agent_id: agent_id.to_owned(),
             }),
-            person: format!("person:{}@{}", user_name(), self.daemon.host),
+            person: person(&self.daemon.host),
             env: self.env.clone(),
             connection_pid: self.peer.pid,
         }
@@ -53,7 +53,7 @@ impl Call {
             }
             (Some((_, own)), _) => Ok(own.to_owned()),
             (None, Some(named)) => Ok(named),
-            (None, None) => Ok(format!("person:{}@{}", user_name(), self.daemon.host)),
+            (None, None) => Ok(person(&self.daemon.host)),
         }
     }
 

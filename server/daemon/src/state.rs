@@ -65,8 +65,12 @@ pub(crate) fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
-/// Name of this user, for `person:<user>@<host>`.
-pub(crate) fn user_name() -> String {
+/// What a person at this machine is known as: `person:<user>@<host>`.
+pub(crate) fn person(host: &str) -> String {
+    format!("person:{}@{host}", user_name())
+}
+
+fn user_name() -> String {
     ["USER", "LOGNAME"]
         .iter()
         .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))

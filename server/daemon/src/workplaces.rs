@@ -12,9 +12,9 @@ use podium_sessions::workplace::{
     Alone, Claimed, Confine, Left, Lodging, Opening, Terms, Workplace, WorkplaceError, Workplaces,
 };
 use podium_sessions::{SessionError, Workbench};
-use podium_worktrees::Worktrees;
+use podium_worktrees::{Worker, Worktrees};
 
-use crate::state::Daemon;
+use crate::state::{Daemon, host_name, person};
 
 /// How long an agent's home outlives the last turn of a session that could go on.
 const HOME_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -96,11 +96,11 @@ impl ClaimedWorkplaces {
         let mut left = Left { folder: self.folder(session), place: None, claimed: None, keep_home: false };
         let bench = Workbench::of(&daemon.store, session, Default::default()).await;
         let (Ok(bench), Some(worktrees)) = (bench, self.worktrees.get()) else { return left };
-        let agent = bench.agent_id.clone();
-        match worktrees.work_place(&bench.worktree, agent.as_deref()).await {
+        let worker = worker(&bench);
+        match worktrees.work_place(&bench.worktree, &worker).await {
             Ok(place) => {
                 let (worktrees, worktree) = (worktrees.clone(), bench.worktree);
-                left.claimed = Some(Arc::new(Held { worktrees, worktree, agent, token: place.token }));
+                left.claimed = Some(Arc::new(Held { worktrees, worktree, worker, token: place.token }));
                 left.place = Some((place.repo, place.at));
             }
             Err(_) => {
@@ -152,17 +152,16 @@ impl Workplaces for ClaimedWorkplaces {
         let mut open = slot.lock().await;
         let refused = |error: WireError| WorkplaceError::ClaimLost(error.message);
         let worktrees = self.worktrees.get().cloned().ok_or(WorkplaceError::CutOff)?;
-        let agent = bench.agent_id.clone();
-        let place = worktrees.work_place(&bench.worktree, agent.as_deref()).await.map_err(refused)?;
-        let claimed =
-            Held { worktrees, worktree: bench.worktree.clone(), agent: agent.clone(), token: place.token };
+        let worker = worker(bench);
+        let place = worktrees.work_place(&bench.worktree, &worker).await.map_err(refused)?;
+        let claimed = Held { worktrees, worktree: bench.worktree.clone(), worker, token: place.token };
         let confine = self.confine(bench, terms, &[&place.at.path, place.repo.common_dir()]);
         let opening = Opening {
             confine,
             repo: place.repo,
             at: place.at,
             folder: self.folder(&bench.session),
-            agent: agent.unwrap_or_else(|| NOBODY.to_owned()),
+            agent: bench.agent_id.clone().unwrap_or_else(|| NOBODY.to_owned()),
             env: bench.env.clone(),
             claimed: Arc::new(claimed),
             occupied: terms.occupied,
@@ -214,14 +213,18 @@ fn is_recent(at: &str) -> bool {
 struct Held {
     worktrees: Worktrees,
     worktree: String,
-    agent: Option<String>,
+    worker: Worker,
     token: Option<u64>,
 }
 
-#[async_trait]
 impl Claimed for Held {
-    async fn check(&self) -> Result<(), String> {
-        let checked = self.worktrees.check_standing(&self.worktree, self.agent.as_deref(), self.token).await;
+    fn check(&self) -> Result<(), String> {
+        let checked = self.worktrees.check_standing(&self.worktree, &self.worker, self.token);
         checked.map_err(|error| error.message)
     }
+}
+
+/// In whose name a session works: a session without an agent is the person's own.
+fn worker(bench: &Workbench) -> Worker {
+    bench.agent_id.clone().map_or_else(|| Worker::Person(person(&host_name())), Worker::Agent)
 }

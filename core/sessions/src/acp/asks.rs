@@ -103,7 +103,10 @@ impl Watch {
             }
             match tools::real_path(&self.ctx, path.to_string_lossy().into_owned()).await {
                 Ok(real) => request.paths.extend(of_place(&path, real)),
-                Err(error) => request.refused = error.reason().map(|_| error.to_string()),
+                // What cannot be found is not among the paths that rules see, so nothing may allow it.
+                Err(error) => {
+                    request.refused.get_or_insert_with(|| error.to_string());
+                }
             }
         }
         (request, inside)

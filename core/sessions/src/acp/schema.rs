@@ -287,20 +287,78 @@ pub(super) struct Permission {
 pub(super) struct NewTerminal {
     pub(super) command: String,
     pub(super) args: Vec<String>,
+    /// Sorted.
     pub(super) env: Vec<(String, String)>,
     pub(super) cwd: Option<PathBuf>,
     pub(super) limit: Option<u64>,
 }
 
 impl NewTerminal {
-    /// As a shell would be given it: a program with arguments is quoted, one without is a line already.
+    /// All that is asked for: the variables, and behind them the command. No pattern of a rule vouches for variables.
     pub(super) fn line(&self) -> String {
+        let told = self.env.iter().filter(|(name, value)| !is_quiet(name, value));
+        let told = told.map(|(name, value)| {
+            let value = shlex::try_quote(value).unwrap_or_default();
+            format!("{name}={value} ")
+        });
+        told.chain([self.plain()]).collect()
+    }
+
+    /// For a person, in one line. The command comes first: variables could push it out of sight.
+    pub(super) fn summary(&self) -> String {
+        let plain = self.plain();
+        let mut text = format!("run `{}`", plain.lines().next().unwrap_or_default());
+        let names = self.env.iter().filter(|(name, value)| !is_quiet(name, value));
+        let names: Vec<&str> = names.map(|(name, _)| name.as_str()).collect();
+        if !names.is_empty() {
+            text.push_str(&format!(" with {} set", names.join(", ")));
+        }
+        text
+    }
+
+    /// # Errors
+    /// Variables by which something else runs than the command that is shown, and names that are none.
+    pub(super) fn check_env(&self) -> Result<(), RpcError> {
+        let fits =
+            |(name, value): &&(String, String)| is_name(name) && !value.contains('\0') && !steers(name);
+        match self.env.iter().find(|pair| !fits(pair)) {
+            None => Ok(()),
+            Some((name, _)) => {
+                let shown: String = name.chars().take(80).collect();
+                let message = format!("the variable `{}` cannot be set for a command", shown.escape_debug());
+                Err(RpcError { code: INVALID_PARAMS, message })
+            }
+        }
+    }
+
+    /// As a shell would be given it: a program with arguments is quoted, one without is a line already.
+    fn plain(&self) -> String {
         if self.args.is_empty() {
             return self.command.clone();
         }
         let words = [&self.command].into_iter().chain(&self.args).map(String::as_str);
         shlex::try_join(words).unwrap_or_else(|_| format!("{} {}", self.command, self.args.join(" ")))
     }
+}
+
+fn is_name(name: &str) -> bool {
+    let letter = |c: char| c.is_ascii_alphabetic() || c == '_';
+    name.starts_with(letter) && name.chars().all(|c| letter(c) || c.is_ascii_digit())
+}
+
+/// Whether a variable has the loader, the shell, git or our own programs do something else.
+fn steers(name: &str) -> bool {
+    const NAMES: &[&str] = &["PATH", "HOME", "IFS", "ENV", "SHELLOPTS", "PS4", "GCONV_PATH"];
+    const BEGINNINGS: &[&str] = &["LD_", "DYLD_", "BASH", "GIT_", "PODIUM_"];
+    NAMES.contains(&name) || BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))
+}
+
+/// Marks that agents give to all of their commands: how output looks, and who runs it. To show them would make each command
+/// another one than the person's rules name.
+fn is_quiet(name: &str, value: &str) -> bool {
+    const NAMES: &[&str] =
+        &["CLAUDECODE", "TERM", "COLORTERM", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES"];
+    NAMES.contains(&name) && value.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
 }
 
 /// # Errors
@@ -323,7 +381,11 @@ pub(super) fn wanted(method: &str, params: &Value) -> Result<Wanted, RpcError> {
             Wanted::CreateTerminal(NewTerminal {
                 command: text("command")?,
                 args: list(&params["args"]).iter().filter_map(words).collect(),
-                env: list(&params["env"]).iter().filter_map(pair).collect(),
+                env: {
+                    let mut env: Vec<_> = list(&params["env"]).iter().filter_map(pair).collect();
+                    env.sort();
+                    env
+                },
                 cwd: params["cwd"].as_str().map(PathBuf::from),
                 limit: params["outputByteLimit"].as_u64(),
             })

@@ -30,10 +30,12 @@ pub(super) struct Server {
     allowed: Mutex<HashSet<Allowed>>,
 }
 
+/// An answer holds for what was asked about, and for no more.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Allowed {
     Command(String),
-    Path(PathBuf),
+    Read(PathBuf),
+    Write(PathBuf),
 }
 
 /// An answer, and what the transcript tells of it.
@@ -71,9 +73,11 @@ impl Server {
         let tool = &permission.tool;
         let input = tool.input.clone().unwrap_or_default();
         let command = command_of(&input);
+        let ours = tool_of(tool.kind.as_deref(), command.is_some(), !tool.diffs.is_empty());
+        let access = access_of(ours, tool.kind.as_deref());
         let question = Question {
             key: asks::key(&self.run, &[&tool.id, &id.to_string(), &permission.question], &input),
-            tool: tool_of(tool.kind.as_deref(), command.is_some(), !tool.diffs.is_empty()).to_owned(),
+            tool: ours.to_owned(),
             summary: permission.question.clone(),
             detail: tool.text.clone().or_else(|| (!input.is_null()).then(|| input.to_string())),
             command: command.clone(),
@@ -85,7 +89,9 @@ impl Server {
                 if decision.allowed {
                     let mut allowed = self.allowed.lock().unwrap_or_else(PoisonError::into_inner);
                     allowed.extend(command.map(Allowed::Command));
-                    allowed.extend(tool.paths.iter().map(|path| Allowed::Path(self.below(path))));
+                    if let Some(access) = access {
+                        allowed.extend(tool.paths.iter().map(|path| access(self.below(path))));
+                    }
                 }
                 permission.outcome(Some(decision.allowed))
             }
@@ -103,13 +109,13 @@ impl Server {
         match wanted {
             Wanted::Permission(_) => Ok(Value::Null),
             Wanted::Read { path, line, limit } => {
-                let ctx = self.file(id, "read_file", &path, chunks).await?;
+                let ctx = self.file(id, "read_file", Allowed::Read, &path, chunks).await?;
                 let path = path.to_string_lossy().into_owned();
                 let text = blocking(move || served::read_text(&ctx, &path, line, limit)).await?;
                 Ok(json!({ "content": text }))
             }
             Wanted::Write { path, content } => {
-                let ctx = self.file(id, "write_file", &path, chunks).await?;
+                let ctx = self.file(id, "write_file", Allowed::Write, &path, chunks).await?;
                 let path = path.to_string_lossy().into_owned();
                 blocking(move || served::write_text(&ctx, &path, &content)).await?;
                 Ok(json!({}))
@@ -127,6 +133,7 @@ impl Server {
         &self,
         id: &Value,
         tool: &str,
+        access: fn(PathBuf) -> Allowed,
         path: &Path,
         chunks: &mut Vec<Chunk>,
     ) -> Result<ToolContext, RpcError> {
@@ -140,7 +147,7 @@ impl Server {
             paths: vec![path.to_owned()],
             ..Question::default()
         };
-        self.permitted(question, &Allowed::Path(self.below(path)), chunks).await?;
+        self.permitted(question, &access(self.below(path)), chunks).await?;
         Ok(self.watch.context(tool))
     }
 
@@ -151,6 +158,7 @@ impl Server {
         chunks: &mut Vec<Chunk>,
     ) -> Result<Value, RpcError> {
         let root = self.root()?;
+        asked.check_env()?;
         let (ctx, below) = (self.watch.context("run_command"), asked.cwd.clone());
         let folder = match below {
             None => PathBuf::new(),
@@ -160,7 +168,7 @@ impl Server {
         let question = Question {
             key: asks::key(&self.run, &["terminal", &id.to_string()], &json!(line)),
             tool: "run_command".to_owned(),
-            summary: format!("run `{}`", line.lines().next().unwrap_or_default()),
+            summary: asked.summary(),
             detail: Some(line.clone()),
             command: Some(line.clone()),
             ..Question::default()
@@ -215,6 +223,17 @@ fn tool_of(kind: Option<&str>, command: bool, diffs: bool) -> &'static str {
     }
 }
 
+/// What an allowed call lets the agent have us do with its files. A tool that says nothing of what it does covers nothing, and
+/// who lets a file go does not let it be another one.
+fn access_of(tool: &str, kind: Option<&str>) -> Option<fn(PathBuf) -> Allowed> {
+    match (tool, kind) {
+        ("read_file", _) => Some(Allowed::Read),
+        ("edit_file", Some("delete" | "move")) => None,
+        ("edit_file", _) => Some(Allowed::Write),
+        _ => None,
+    }
+}
+
 fn command_of(input: &Value) -> Option<String> {
     match &input["command"] {
         Value::String(line) => Some(line.clone()),
@@ -245,6 +264,12 @@ mod tests {
         assert_eq!(tool_of(Some("delete"), false, false), "edit_file");
         assert_eq!(tool_of(Some("fetch"), false, false), "network");
         assert_eq!(tool_of(None, false, false), "other");
+        let access = |tool, kind| access_of(tool, kind).map(|access| access("a".into()));
+        assert_eq!(access("read_file", Some("read")), Some(Allowed::Read("a".into())));
+        assert_eq!(access("edit_file", Some("edit")), Some(Allowed::Write("a".into())));
+        assert_eq!(access("edit_file", Some("delete")), None);
+        assert_eq!(access("other", None), None);
+        assert_eq!(access("run_command", Some("read")), None);
         assert_eq!(command_of(&json!({"command": ["rm", "a b"]})).as_deref(), Some("rm 'a b'"));
         assert_eq!(command_of(&json!({"command": ["rm", 1]})), None);
     }

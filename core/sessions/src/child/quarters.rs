@@ -90,8 +90,17 @@ impl Lodgings {
         let agent = Some(lodger.agent.clone());
         let asked = (lodger.session.clone(), bench.repo.clone(), UNSANDBOXED.to_owned());
         let grants = self.inbox.grants_for(asked.0, asked.1, asked.2).await.map_err(failed)?;
-        let mut fitting = grants.iter().filter(|grant| grant.command == agent);
-        if let Some(grant) = fitting.find(|grant| grant.decision == InboxDecision::Allow) {
+        let fitting =
+            |decision| grants.iter().find(|grant| grant.command == agent && grant.decision == decision);
+        // A word against it wins, as it does for tools.
+        if let Some(grant) = fitting(InboxDecision::Deny) {
+            let by = format!(
+                "by an earlier answer of {}, which `jelmore inbox forget` takes back",
+                grant.granted_by
+            );
+            return Err(denied(&lodger.agent, &by, reasons));
+        }
+        if let Some(grant) = fitting(InboxDecision::Allow) {
             return Ok(Approval { by: grant.granted_by.clone(), at: SystemTime::now() });
         }
         let question = self.question(lodger, bench, reasons);
@@ -101,14 +110,7 @@ impl Lodgings {
         let item = item.ok_or(Homeless::Stopped)?;
         match (item.decision, item.answered_by) {
             (Some(InboxDecision::Allow), Some(by)) => Ok(Approval { by, at: SystemTime::now() }),
-            (Some(_), by) => {
-                let by = by.unwrap_or_default();
-                Err(Homeless::Refused(format!(
-                    "{} may not work unsandboxed ({by}), and nothing confines it: {}",
-                    lodger.agent,
-                    reasons.join("; ")
-                )))
-            }
+            (Some(_), by) => Err(denied(&lodger.agent, &by.unwrap_or_default(), reasons)),
             (None, _) => Err(Homeless::Stopped),
         }
     }
@@ -151,6 +153,11 @@ impl Lodgings {
         let text = format!("allowed: {} works UNSANDBOXED (by {})", lodger.agent, approval.by);
         Ok((text, data))
     }
+}
+
+fn denied(agent: &str, by: &str, reasons: &[String]) -> Homeless {
+    let reasons = reasons.join("; ");
+    Homeless::Refused(format!("{agent} may not work unsandboxed ({by}), and nothing confines it: {reasons}"))
 }
 
 fn refused(error: WorkplaceError) -> Homeless {

@@ -64,7 +64,7 @@ impl Splitter {
     fn end(&mut self) {
         let part = std::mem::take(&mut self.part);
         let mut part = part.trim();
-        while let Some((first, rest)) = part.split_once(char::is_whitespace)
+        while let Some((first, rest)) = first_word(part)
             && is_assignment(first)
         {
             self.more = true;
@@ -90,6 +90,22 @@ const WORDS: &[&str] = &[
     "eval", "exec", "source", ".", "command", "builtin", "env", "sudo", "xargs", "sh", "bash", "zsh", "!",
     "time", "nohup", "trap", "alias",
 ];
+
+/// The first word with its quotes, and what is behind it.
+fn first_word(part: &str) -> Option<(&str, &str)> {
+    let (mut quote, mut escaped) = (None, false);
+    for (at, c) in part.char_indices() {
+        match (quote, c) {
+            _ if std::mem::take(&mut escaped) => {}
+            (None | Some('"'), '\\') => escaped = true,
+            (Some(open), _) => quote = (c != open).then_some(open),
+            (None, '\'' | '"') => quote = Some(c),
+            (None, _) if c.is_whitespace() => return Some(part.split_at(at)),
+            (None, _) => {}
+        }
+    }
+    None
+}
 
 fn is_assignment(word: &str) -> bool {
     word.split_once('=').is_some_and(|(name, _)| {
@@ -170,6 +186,14 @@ mod tests {
             assert!(split(line).more, "{line:?}");
         }
         assert!(!split("echo 'it costs $5 (five)'").more);
+    }
+
+    #[test]
+    fn a_variable_hides_no_command_whatever_its_value_is() {
+        for line in ["X='a b' rm -rf .", "X=\"a 'b\\\" c\" rm -rf .", "X=a\\ b Y='c\nd' rm -rf ."] {
+            let found = split(line);
+            assert_eq!((found.parts, found.more), (vec!["rm -rf .".to_owned()], true), "{line:?}");
+        }
     }
 
     #[test]

@@ -8,13 +8,13 @@ use super::{Lodging, Terms, Workplace, WorkplaceError};
 use crate::agent::Workbench;
 
 /// A claim on the worktree, with its token. The daemon knows claims; a session only asks.
-#[async_trait]
 pub trait Claimed: Send + Sync {
-    /// Looks anew, right before something is done in the claim's name.
+    /// Looks anew, right before something is done in the claim's name. Blocks for a read: whoever writes looks when it is
+    /// their turn to, for others may have had theirs first.
     ///
     /// # Errors
     /// Why not, in a sentence: released, taken over, a stale token.
-    async fn check(&self) -> Result<(), String>;
+    fn check(&self) -> Result<(), String>;
 }
 
 /// Opens workplaces for the turns of sessions.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use podium_git::{ImportLimits, Imported, PrivateCommon, Repo, WorktreeLocation};
+use podium_git::{Fetched, ImportLimits, Imported, PrivateCommon, Repo, WorktreeLocation};
 
 use super::{Claimed, WorkplaceError, blocking, lodging};
 
@@ -31,7 +31,7 @@ impl Left {
     /// As [`super::Workplace::import`].
     pub async fn bring_over(&self) -> Result<Option<Imported>, WorkplaceError> {
         let (Some(private), Some(claimed)) = (self.private().await?, &self.claimed) else { return Ok(None) };
-        bring_over(&private, claimed.as_ref(), true).await
+        bring_over(&private, claimed, true).await
     }
 
     /// Deletes all of it; `false` if commits are in it that nobody else has, and it stays.
@@ -66,19 +66,27 @@ impl Left {
 /// Brings commits over to the claimed branch, while the claim is held. `amended` ones may replace what came over before.
 pub(super) async fn bring_over(
     private: &Arc<PrivateCommon>,
-    claimed: &dyn Claimed,
+    claimed: &Arc<dyn Claimed>,
     amended: bool,
 ) -> Result<Option<Imported>, WorkplaceError> {
-    claimed.check().await.map_err(WorkplaceError::ClaimLost)?;
-    let theirs = Arc::clone(private);
-    let Some(fetched) = blocking(move || theirs.fetch(amended, &ImportLimits::default())).await? else {
-        return Ok(None);
+    let (private, claimed) = (Arc::clone(private), Arc::clone(claimed));
+    let work = move || {
+        claimed.check().map_err(WorkplaceError::ClaimLost)?;
+        let fetched = private.fetch(amended, &ImportLimits::default())?;
+        fetched.map(|fetched| land(&private, claimed.as_ref(), &fetched)).transpose()
     };
-    // Bringing much over takes a while; the branch moves in the claim's name only now.
-    claimed.check().await.map_err(WorkplaceError::ClaimLost)?;
-    let theirs = Arc::clone(private);
-    let landed = blocking(move || theirs.land(&theirs.repo().write(TURN)?, &fetched)).await?;
-    Ok(Some(landed))
+    blocking(work).await
+}
+
+fn land(
+    private: &PrivateCommon,
+    claimed: &dyn Claimed,
+    fetched: &Fetched,
+) -> Result<Imported, WorkplaceError> {
+    let writer = private.repo().write(TURN)?;
+    // Fenced: bringing much over and waiting for others take a while, and the claim may have gone meanwhile.
+    claimed.check().map_err(WorkplaceError::ClaimLost)?;
+    Ok(private.land(&writer, fetched)?)
 }
 
 /// Commits of another branch, put aside.

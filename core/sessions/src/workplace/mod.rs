@@ -180,7 +180,7 @@ impl Workplace {
 
     async fn import_by(&self, amended: bool) -> Result<Option<Imported>, WorkplaceError> {
         let _alone = self.importing.lock().await;
-        left::bring_over(&self.private, self.opening.claimed.as_ref(), amended).await
+        left::bring_over(&self.private, &self.opening.claimed, amended).await
     }
 
     /// Whether there is something to bring over. Blocks; doubt counts as yes.
@@ -258,9 +258,11 @@ fn put(path: &Path, content: &[u8]) -> Result<(), WorkplaceError> {
     write().map_err(|error| WorkplaceError::io(path, error))
 }
 
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, podium_git::GitError> + Send + 'static,
-) -> Result<T, WorkplaceError> {
+async fn blocking<T, E>(work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, WorkplaceError>
+where
+    T: Send + 'static,
+    E: Into<WorkplaceError> + Send + 'static,
+{
     let done = tokio::task::spawn_blocking(work).await;
-    Ok(done.map_err(|_| WorkplaceError::CutOff)??)
+    done.map_err(|_| WorkplaceError::CutOff)?.map_err(Into::into)
 }

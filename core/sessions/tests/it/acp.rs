@@ -99,6 +99,12 @@ async fn an_agent_works_in_its_worktree_and_asks_first() {
 }
 
 async fn answer_first_question(store: &Store, decision: InboxDecision) {
+    let question = answer(store, decision).await;
+    assert!(question.starts_with("Edit a file"), "{question}");
+}
+
+/// Answers the question that comes first, and tells what it was.
+async fn answer(store: &Store, decision: InboxDecision) -> String {
     let inbox = Inbox::new(store.clone());
     let mut head = store.watch_head();
     let question = within(async {
@@ -111,8 +117,57 @@ async fn answer_first_question(store: &Store, decision: InboxDecision) {
         }
     })
     .await;
-    assert!(question.question.starts_with("Edit a file"), "{}", question.question);
     inbox.answer(question.id, decision, InboxScope::Once, "somebody".to_owned()).await.unwrap();
+    question.question
+        + question.detail.as_deref().map(|detail| format!(": {detail}")).as_deref().unwrap_or("")
+}
+
+/// A worktree of nobody, with one file.
+fn in_tree(dir: &Path, prompt: &str) -> (PathBuf, Start) {
+    let tree = dir.join("tree");
+    fs::create_dir(&tree).unwrap();
+    let file = tree.join("a.txt");
+    fs::write(&file, "one\n").unwrap();
+    let worktree = WorktreeRef { id: "w".into(), repo: "r".into(), name: "tree".into(), path: tree };
+    (file, Start { worktree: Some(worktree), ..ask(prompt) })
+}
+
+#[tokio::test]
+async fn who_may_read_a_file_is_asked_before_it_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    configure(dir.path());
+    let (file, start) = in_tree(dir.path(), &format!("creep {}", dir.path().join("tree/a.txt").display()));
+    let bed = bed(dir.path(), "a");
+    let id = bed.sessions.start(start).await.unwrap().id;
+    let question = within(answer(&bed.store, InboxDecision::Deny)).await;
+    assert!(question.starts_with("write "), "{question}");
+    let (items, _) = within(follow(&bed.sessions, &id)).await;
+    assert_eq!(text(&items), "yes refused");
+    assert_eq!(fs::read_to_string(file).unwrap(), "one\n");
+}
+
+#[tokio::test]
+async fn paths_that_lead_nowhere_make_nothing_of_the_others_allowed() {
+    let dir = tempfile::tempdir().unwrap();
+    configure(dir.path());
+    let (_, start) = in_tree(dir.path(), &format!("mixed {}", dir.path().join("tree/a.txt").display()));
+    let bed = bed(dir.path(), "a");
+    let id = bed.sessions.start(start).await.unwrap().id;
+    let (items, end) = within(follow(&bed.sessions, &id)).await;
+    assert_eq!((text(&items).as_str(), end.reason), ("yes no no no ", None));
+}
+
+#[tokio::test]
+async fn variables_of_a_command_are_part_of_what_is_asked() {
+    let dir = tempfile::tempdir().unwrap();
+    configure(dir.path());
+    let (_, start) = in_tree(dir.path(), "variables");
+    let bed = bed(dir.path(), "a");
+    let id = bed.sessions.start(start).await.unwrap().id;
+    let question = within(answer(&bed.store, InboxDecision::Deny)).await;
+    assert_eq!(question, "run `wc -l a.txt` with LANG set: LANG='a b' wc -l a.txt");
+    let (items, end) = within(follow(&bed.sessions, &id)).await;
+    assert_eq!((text(&items).as_str(), end.reason), ("0 refused refused refused ", None));
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ from acp import (
     start_tool_call, text_block, tool_content, update_agent_message_text, update_agent_thought_text, update_tool_call,
     update_user_message_text,
 )
-from acp.schema import AgentCapabilities, PermissionOption, ToolCallUpdate
+from acp.schema import AgentCapabilities, EnvVariable, PermissionOption, ToolCallLocation, ToolCallUpdate
 
 FOLDER = os.environ["ACP_TEST_FOLDER"]
 
@@ -104,9 +104,47 @@ class Scripted(Agent):
         output = await self.conn.terminal_output(session_id, made.terminal_id)
         await self.say(session_id, f"{exited.exit_code} {output.output}")
 
+    async def may_read(self, session_id: str, call: str, *paths: str) -> str:
+        answer = await self.conn.request_permission(
+            session_id,
+            ToolCallUpdate(
+                tool_call_id=call, title="Read", kind="read", locations=[ToolCallLocation(path=path) for path in paths]
+            ),
+            [
+                PermissionOption(option_id="yes", name="Yes", kind="allow_once"),
+                PermissionOption(option_id="no", name="No", kind="reject_once"),
+            ],
+        )
+        return getattr(answer.outcome, "option_id", "none")
+
+    async def do_creep(self, session_id: str, text: str, path: str):
+        """Has itself allowed to read a file, and writes it."""
+        chosen = await self.may_read(session_id, "call-1", path)
+        try:
+            await self.conn.write_text_file(session_id, path, "planted")
+            await self.say(session_id, f"{chosen} written")
+        except RequestError:
+            await self.say(session_id, f"{chosen} refused")
+
+    async def do_mixed(self, session_id: str, text: str, path: str):
+        """Names paths that lead nowhere beside others."""
+        for number, paths in enumerate([[path], [".git/hooks/x", "a\0b"], ["a\0b", path], ["a" * 5000]]):
+            await self.say(session_id, await self.may_read(session_id, f"call-{number}", *paths) + " ")
+
+    async def do_variables(self, session_id: str, text: str):
+        """The same command with variables that say nothing, that say something, and that run something else."""
+        for name, value in [("CLAUDECODE", "1"), ("LANG", "a b"), ("LD_PRELOAD", "./x.so"), ("PATH", ".")]:
+            try:
+                env = [EnvVariable(name=name, value=value)]
+                made = await self.conn.create_terminal(session_id, "wc", args=["-l", "a.txt"], env=env)
+                exited = await self.conn.wait_for_terminal_exit(session_id, made.terminal_id)
+                await self.say(session_id, f"{exited.exit_code} ")
+            except RequestError:
+                await self.say(session_id, "refused ")
+
     async def do_work(self, session_id: str, text: str, path: str):
         await self.conn.session_update(session_id, update_agent_thought_text("hm"))
-        call = start_tool_call("call-1", "Edit a file", raw_input={"path": path})
+        call = start_tool_call("call-1", "Edit a file", kind="edit", raw_input={"path": path})
         await self.conn.session_update(session_id, call)
         answer = await self.conn.request_permission(
             session_id,

@@ -6,11 +6,10 @@ use std::fs;
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use podium_git::{AddWorktree, Git, GitEnv, GitError, Oid, Repo, Untracked, WorktreeLocation, WorktreeStart};
 use podium_process::Output;
 use podium_process::sandbox::{self, Mechanism};
@@ -24,10 +23,23 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Whether the claim is held is up to the test.
 pub(crate) struct Claim(AtomicBool);
 
-#[async_trait]
 impl Claimed for Claim {
-    async fn check(&self) -> Result<(), String> {
+    fn check(&self) -> Result<(), String> {
         if self.0.load(Ordering::SeqCst) { Ok(()) } else { Err("token 1 is stale".to_owned()) }
+    }
+}
+
+/// Keeps, of each look at the claim, whether others had to wait for the repository meanwhile.
+struct Watched {
+    repo: Repo,
+    alone: Mutex<Vec<bool>>,
+}
+
+impl Claimed for Watched {
+    fn check(&self) -> Result<(), String> {
+        let busy = matches!(self.repo.write(Duration::ZERO), Err(GitError::QueueBusy { .. }));
+        self.alone.lock().unwrap().push(busy);
+        Ok(())
     }
 }
 
@@ -325,6 +337,18 @@ async fn a_lost_claim_keeps_commits_out_until_it_is_held_again() {
         assert!(workplace.close().await.unwrap());
         assert!(!place.opening(mechanism).folder.exists());
     }
+}
+
+#[tokio::test]
+async fn a_branch_moves_under_a_claim_that_was_looked_at_when_nobody_else_could_write() {
+    let (place, mechanism) = (Place::new(), mechanisms()[0]);
+    let watched = Arc::new(Watched { repo: place.repo.clone(), alone: Mutex::default() });
+    let opening = Opening { claimed: watched.clone(), ..place.opening(mechanism) };
+    let workplace = Workplace::open(opening).unwrap();
+    let output = inside(&workplace, "git commit -q --allow-empty -m x").await;
+    assert!(output.success(), "{mechanism}: {}", text(&output));
+    assert_eq!(workplace.import().await.unwrap().unwrap().commits, 1);
+    assert_eq!(watched.alone.lock().unwrap().last(), Some(&true));
 }
 
 #[tokio::test]

@@ -412,6 +412,24 @@ async fn nothing_confining_means_asking_a_person_and_the_word_is_recorded() {
 }
 
 #[tokio::test]
+async fn a_lasting_word_against_working_unconfined_is_not_asked_for_again() {
+    let world = World::new(Mechanism::None);
+    world.shell("", "echo ran");
+    let bed = world.bed("a");
+    let inbox = Inbox::new(bed.store.clone());
+    let id = bed.sessions.start(world.start("go")).await.unwrap().id;
+    let asked = question(&bed.store).await;
+    inbox.answer(asked.id, InboxDecision::Deny, InboxScope::Session, "person:ada".into()).await.unwrap();
+    let (_, end) = within(follow(&bed.sessions, &id)).await;
+    assert_eq!(end.status, SessionStatus::Parked, "{:?}", end.reason);
+    bed.sessions.resume(&id, Some("again"), world.start("").env).await.unwrap();
+    let (items, end) = within(follow(&bed.sessions, &id)).await;
+    assert_eq!((end.status, text(&items).as_str()), (SessionStatus::Parked, ""), "{:?}", end.reason);
+    assert!(end.reason.as_ref().unwrap().contains("an earlier answer of person:ada"), "{:?}", end.reason);
+    assert_eq!(inbox.list(true).await.unwrap().len(), 1, "asked once");
+}
+
+#[tokio::test]
 async fn an_agent_that_is_cancelled_while_nobody_follows_it_leaves_its_commits_on_the_branch() {
     for mechanism in mechanisms() {
         let world = World::new(mechanism);

@@ -7,7 +7,7 @@ use podium_protocol::{RunState, SessionStatus, WireError};
 use podium_worktrees::{Caller, Delivered, Delivery};
 
 use super::rows::{self, Outcome, RunRow};
-use crate::state::{Daemon, user_name};
+use crate::state::{Daemon, person};
 
 /// Longest first line of a commit's message, in characters.
 const SUBJECT: usize = 72;
@@ -53,7 +53,7 @@ async fn deliver(daemon: &Daemon, row: &RunRow, status: SessionStatus) -> Result
         message: row.commits_rest.then(|| message(row, status)),
         keep_out: Arc::new(podium_secrets::is_secret_path),
     };
-    let caller = Caller { person: format!("person:{}@{}", user_name(), daemon.host), ..Caller::default() };
+    let caller = Caller { person: person(&daemon.host), ..Caller::default() };
     daemon.worktrees.deliver(delivery, &caller).await
 }
 

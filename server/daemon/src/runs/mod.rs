@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use podium_protocol::{RunInfo, RunState, SessionStarted, SessionStatus, WireError};
 use podium_sessions::{Attachment, Start, Update, WorktreeRef};
-use podium_worktrees::Caller;
+use podium_worktrees::{Caller, Worker};
 use tokio::sync::OwnedMutexGuard;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -216,7 +216,7 @@ pub(crate) async fn adopt(daemon: &Arc<Daemon>, session: &str) -> Result<(), Wir
 /// Token of the claim that the session works under now: it may have been taken anew.
 async fn claim_token(daemon: &Daemon, session: &str) -> Result<Option<u64>, WireError> {
     let Some(run) = rows::find(&daemon.store, session).await? else { return Ok(None) };
-    let place = daemon.worktrees.work_place(&run.worktree, Some(&run.agent_id)).await?;
+    let place = daemon.worktrees.work_place(&run.worktree, &Worker::Agent(run.agent_id)).await?;
     Ok(place.token)
 }
 

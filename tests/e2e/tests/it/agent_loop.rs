@@ -64,3 +64,31 @@ fn a_model_writes_runs_and_commits_in_the_claimed_worktree_and_reaches_nothing_e
     assert_eq!(repo.git(["rev-parse", "main"]), main, "{told:#?}");
     assert!(!std::path::Path::new(&other).join("planted").exists(), "{told:#?}");
 }
+
+#[test]
+fn a_session_of_a_person_runs_commands_in_the_worktree_that_the_person_holds() {
+    let environment = TestEnvironment::builder().setting(RULES).build();
+    let repo = environment.repo();
+    environment.imi(["feat", "mine"]).within(&repo).ok();
+    environment.imi(["claim", "feat-mine"]).within(&repo).ok();
+    let model = Messages::answering(vec![
+        vec![Block::tool("t1", "run_command", json!({ "command": "true" }))],
+        vec![Block::tool("t2", "run_command", json!({ "command": "echo hi > here.txt && cat here.txt" }))],
+        vec![Block::text("Done.")],
+    ]);
+    let mut lines = environment
+        .jelmore(["start", "anthropic", "--prompt", "Run it.", "--worktree", "feat-mine"])
+        .var("ANTHROPIC_API_KEY", "sk-ant-test-0123456789")
+        .var("ANTHROPIC_BASE_URL", model.url())
+        .within(&repo)
+        .lines();
+    let end = lines.read_type("end");
+    let asked = model.asked();
+    let told = results(&asked);
+    assert_eq!(end["status"], "completed", "{end:#}\n{told:#?}\n{}", environment.log());
+    assert!(
+        !serde_json::to_string(asked.last().unwrap()).unwrap().contains("\"is_error\":true"),
+        "{told:#?}"
+    );
+    assert!(told[1].contains("hi"), "{told:#?}");
+}
