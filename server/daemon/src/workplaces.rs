@@ -182,13 +182,22 @@ impl Workplaces for ClaimedWorkplaces {
         lodging.await.unwrap_or(Err(WorkplaceError::CutOff))
     }
 
-    async fn leave(&self, session: &str) {
-        let Some(daemon) = self.daemon.get().and_then(Weak::upgrade) else { return };
-        let slot = self.slot(session);
-        let _alone = slot.lock().await;
-        if let Err(error) = self.left(&daemon, session).await.bring_over().await {
-            tracing::warn!(%error, session, "what was committed does not come over");
+    async fn leave(&self, session: &str) -> Result<(), WorkplaceError> {
+        let Some(daemon) = self.daemon.get().and_then(Weak::upgrade) else { return Ok(()) };
+        if !self.folder(session).exists() {
+            return Ok(());
         }
+        let slot = self.slot(session);
+        let open = slot.lock().await;
+        let Some(place) = open.upgrade() else {
+            return self.left(&daemon, session).await.bring_over().await.map(drop);
+        };
+        // The turn that was here may be bringing commits over still. Through its workplace one waits for the other.
+        let ahead = Arc::clone(&place);
+        if tokio::task::spawn_blocking(move || ahead.is_ahead()).await.unwrap_or(true) {
+            place.import_amended().await?;
+        }
+        Ok(())
     }
 }
 

@@ -1,8 +1,9 @@
 //! Starting agents' programs, and clearing away what they left.
 
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use podium_process::INHERITED_ENV;
@@ -15,7 +16,7 @@ use super::settings::Agent;
 use super::{Homeless, Lodger, Quarters, Room};
 use crate::Env;
 use crate::provider::{ProviderError, Turn};
-use crate::workplace::{Approval, Terms};
+use crate::workplace::{Approval, Terms, WorkplaceError};
 
 /// Time between SIGTERM and SIGKILL.
 pub(super) const GRACE: Duration = Duration::from_millis(700);
@@ -29,6 +30,8 @@ pub struct AgentHost {
     /// One folder for each session below it.
     folder: PathBuf,
     quarters: Option<Arc<dyn Quarters>>,
+    /// One at a time ends an agent: a second one who attaches displaces the first.
+    endings: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 impl AgentHost {
@@ -39,7 +42,7 @@ impl AgentHost {
         folder: impl Into<PathBuf>,
         quarters: Option<Arc<dyn Quarters>>,
     ) -> Arc<Self> {
-        Arc::new(Self { launcher, folder: folder.into(), quarters })
+        Arc::new(Self { launcher, folder: folder.into(), quarters, endings: Mutex::default() })
     }
 
     /// Sessions that have an agent, or something that one left.
@@ -54,13 +57,33 @@ impl AgentHost {
 
     /// Ends the agent of a session that nobody goes on with, and removes what is left of it.
     pub async fn clear(&self, session: &str) {
-        if let Err(error) = runner::end(&self.folder_of(session), GRACE).await {
-            tracing::warn!(%error, session, "an agent cannot be cleared away");
-            return;
+        match self.end(session).await {
+            Ok(None) => {}
+            Ok(Some(error)) => tracing::warn!(%error, session, "what was committed does not come over"),
+            Err(error) => tracing::warn!(%error, session, "an agent cannot be cleared away"),
         }
-        if let Some(quarters) = &self.quarters {
-            quarters.leave(session).await;
+    }
+
+    /// [`AgentHost::clear`], and tells why commits stay where the agent made them.
+    ///
+    /// # Errors
+    /// If the agent does not end: it may be at work still.
+    pub async fn end(&self, session: &str) -> Result<Option<WorkplaceError>, RunnerError> {
+        let ending = Arc::clone(self.endings().entry(session.to_owned()).or_default());
+        let one = ending.lock().await;
+        let ended = runner::end(&self.folder_of(session), GRACE).await;
+        drop(one);
+        drop(ending);
+        self.endings().retain(|_, ending| Arc::strong_count(ending) > 1);
+        ended?;
+        match &self.quarters {
+            Some(quarters) => Ok(quarters.leave(session).await.err()),
+            None => Ok(None),
         }
+    }
+
+    fn endings(&self) -> MutexGuard<'_, HashMap<String, Arc<tokio::sync::Mutex<()>>>> {
+        self.endings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn folder_of(&self, session: &str) -> PathBuf {

@@ -18,7 +18,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::Env;
-use crate::workplace::{Lodging, Terms, Workplace};
+use crate::workplace::{Lodging, Terms, Workplace, WorkplaceError};
 
 pub use host::AgentHost;
 pub use quarters::Lodgings;
@@ -38,7 +38,10 @@ pub trait Quarters: Send + Sync {
     async fn prepare(&self, lodger: &Lodger, stop: &CancellationToken) -> Result<Room, Homeless>;
 
     /// Nobody goes on with the session, and its agent is dead: what it committed is brought over.
-    async fn leave(&self, session: &str);
+    ///
+    /// # Errors
+    /// Why it stays where it is for now.
+    async fn leave(&self, session: &str) -> Result<(), WorkplaceError>;
 }
 
 /// An agent that needs a place.

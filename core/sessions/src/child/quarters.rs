@@ -58,8 +58,8 @@ impl Quarters for Lodgings {
         Ok(Room { lodging: Some(lodging), workplace, command_network, told })
     }
 
-    async fn leave(&self, session: &str) {
-        self.workplaces.leave(session).await;
+    async fn leave(&self, session: &str) -> Result<(), WorkplaceError> {
+        self.workplaces.leave(session).await
     }
 }
 

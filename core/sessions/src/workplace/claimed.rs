@@ -31,5 +31,8 @@ pub trait Workplaces: Send + Sync {
     async fn alone(&self, bench: &Workbench, terms: &Terms) -> Result<Lodging, WorkplaceError>;
 
     /// Nobody goes on with the session: what was committed comes over while its claim stands.
-    async fn leave(&self, session: &str);
+    ///
+    /// # Errors
+    /// Why it stays where it is for now.
+    async fn leave(&self, session: &str) -> Result<(), WorkplaceError>;
 }

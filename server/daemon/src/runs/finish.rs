@@ -7,19 +7,27 @@ use podium_protocol::{RunState, SessionStatus, WireError};
 use podium_worktrees::{Caller, Delivered, Delivery};
 
 use super::rows::{self, Outcome, RunRow};
+use super::{Until, at_rest};
 use crate::state::{Daemon, person};
 
 /// Longest first line of a commit's message, in characters.
 const SUBJECT: usize = 72;
 
-/// Brings a run to its end, unless somebody has taken its session up again.
-pub(super) async fn finish(daemon: &Arc<Daemon>, session: &str) {
-    let _turn = daemon.runs.turn(session).await;
-    if daemon.sessions.is_running(session) {
-        return;
-    }
-    match try_finish(daemon, session).await {
-        Ok(()) => daemon.runs.close(session),
+/// Brings a run to its end, if its session is at one.
+pub(super) async fn finish(daemon: &Arc<Daemon>, session: &str, mut until: Until) {
+    let _turn = loop {
+        let turn = daemon.runs.turn(session).await;
+        if !daemon.sessions.is_running(session) {
+            break turn;
+        }
+        // Somebody has taken it up again: how it stands after that decides.
+        drop(turn);
+        until = Until::Over;
+        at_rest(daemon, session).await;
+    };
+    match try_finish(daemon, session, until).await {
+        Ok(true) => daemon.runs.close(session),
+        Ok(false) => daemon.runs.tell(),
         // The row is still open: the next start tries again. The claim stays, and so does the work.
         Err(error) => {
             tracing::error!(session, error = error.message, "a task could not be finished");
@@ -29,19 +37,41 @@ pub(super) async fn finish(daemon: &Arc<Daemon>, session: &str) {
     daemon.activity.notify_waiters();
 }
 
-async fn try_finish(daemon: &Arc<Daemon>, session: &str) -> Result<(), WireError> {
-    let Some(mut row) = rows::find(&daemon.store, session).await? else { return Ok(()) };
+/// Whether it is at its end.
+async fn try_finish(daemon: &Arc<Daemon>, session: &str, until: Until) -> Result<bool, WireError> {
+    let Some(mut row) = rows::find(&daemon.store, session).await? else { return Ok(true) };
     if row.state == RunState::Ended {
-        return Ok(());
+        return Ok(true);
     }
-    let status = daemon.sessions.info(session).await?.status;
+    let info = daemon.sessions.info(session).await?;
+    if !until.is_reached(info.status, info.reason.as_deref()) {
+        return Ok(false);
+    }
     row.state = RunState::Finishing;
     rows::save(&daemon.store, &row).await?;
-    let delivered = deliver(daemon, &row, status).await;
-    row.outcome = outcome(status, delivered);
+    let left = end_agent(daemon, session).await?;
+    let delivered = deliver(daemon, &row, info.status).await;
+    row.outcome = outcome(info.status, delivered);
+    row.outcome.problem = row.outcome.problem.or(left);
     row.outcome.released = give_back(daemon, &row).await?;
     row.state = RunState::Ended;
-    rows::save(&daemon.store, &row).await
+    rows::save(&daemon.store, &row).await?;
+    Ok(true)
+}
+
+/// An agent that outlived its daemon would write on in a worktree that is somebody else's by then. Its own commits come
+/// before the one of the rest. In words what of them does not come over.
+async fn end_agent(daemon: &Daemon, session: &str) -> Result<Option<String>, WireError> {
+    match daemon.agents.end(session).await {
+        Ok(left) => Ok(left.map(|error| {
+            format!("what the agent committed stays in the session's workplace for now: {error}")
+        })),
+        Err(error) => {
+            tracing::warn!(session, error = &error as &dyn std::error::Error, "an agent does not end");
+            let text = format!("the agent of session {session} does not end: {error}");
+            Err(WireError::unavailable(text).hint("the worktree stays claimed; the next daemon tries again"))
+        }
+    }
 }
 
 async fn deliver(daemon: &Daemon, row: &RunRow, status: SessionStatus) -> Result<Delivered, WireError> {

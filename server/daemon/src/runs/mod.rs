@@ -12,6 +12,7 @@ mod recover;
 mod rows;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use podium_protocol::{RunInfo, RunState, SessionStarted, SessionStatus, WireError};
 use podium_sessions::{Attachment, Start, Update, WorktreeRef};
@@ -52,21 +53,18 @@ pub(crate) async fn begin(
     if let Some(known) = earlier(daemon, &task).await? {
         return Ok(known);
     }
-    let opening = Opening::new(daemon, &task.id);
+    let opening = Opening::new(daemon, &task.id, turn);
     if let Some(cut_off) = rows::find(&daemon.store, &task.id).await? {
         // A daemon ended between claim and session: the claim is there still, and so is the worktree it chose.
-        daemon.worktrees.release_session(&task.id).await?;
+        give_up(daemon, &task.id, cut_off.keeps_claim).await?;
         task.choice = Choice { worktree: Some(cut_off.name), ..task.choice };
     }
     let (provider, model) = (task.start.provider.as_deref(), task.start.model.as_deref());
     daemon.sessions.check_startable(provider, model, &caller.env).await?;
-    let place = place::take(daemon, &task, caller).await?;
+    let place = place::take(daemon, &task, caller, &opening.was_its_own).await?;
     // From here on to its end, also when the client goes away: what is claimed gets its row and its session.
     let (daemon, caller) = (Arc::clone(daemon), caller.clone());
-    let start = async move {
-        let _turn = turn;
-        start_in(&daemon, task, place, &caller, opening).await
-    };
+    let start = async move { start_in(&daemon, task, place, &caller, opening).await };
     tokio::spawn(start).await.unwrap_or_else(|_| Err(WireError::internal("the task was not started")))
 }
 
@@ -80,8 +78,8 @@ async fn start_in(
     let id = task.id.clone();
     match write_and_start(daemon, task, place, caller).await {
         Ok(begun) => {
+            let following = daemon.runs.follow(&id);
             opening.keep();
-            let following = daemon.runs.follow(&id).await;
             tokio::spawn(see_through(Arc::clone(daemon), id, following));
             Ok(begun)
         }
@@ -90,24 +88,38 @@ async fn start_in(
             if daemon.sessions.info(&id).await.is_ok() {
                 opening.keep();
             } else {
-                rows::never_began(&daemon.store, &id, &error.message).await?;
+                let released = !opening.was_its_own.load(Ordering::Relaxed);
+                rows::never_began(&daemon.store, &id, &error.message, released).await?;
             }
             Err(error)
         }
     }
 }
 
+/// The claim of a session that never began: what its agent held before is the agent's again.
+async fn give_up(daemon: &Daemon, session: &str, keeps_claim: bool) -> Result<(), WireError> {
+    if keeps_claim {
+        return daemon.worktrees.unbind_session(session).await;
+    }
+    daemon.worktrees.release_session(session).await
+}
+
 /// A run that is about to be. Unless it is kept, what was claimed for it goes back.
 struct Opening {
     daemon: Arc<Daemon>,
     id: String,
+    /// Held until all is given back: a request that is sent again claims only after that.
+    turn: Option<OwnedMutexGuard<()>>,
+    /// The agent had the claim before.
+    was_its_own: AtomicBool,
     kept: bool,
 }
 
 impl Opening {
-    fn new(daemon: &Arc<Daemon>, id: &str) -> Self {
+    fn new(daemon: &Arc<Daemon>, id: &str, turn: OwnedMutexGuard<()>) -> Self {
         daemon.runs.open(&daemon.sessions, id);
-        Self { daemon: Arc::clone(daemon), id: id.to_owned(), kept: false }
+        let was_its_own = AtomicBool::new(false);
+        Self { daemon: Arc::clone(daemon), id: id.to_owned(), turn: Some(turn), was_its_own, kept: false }
     }
 
     fn keep(mut self) {
@@ -121,9 +133,11 @@ impl Drop for Opening {
             return;
         }
         self.daemon.runs.close(&self.id);
-        let (daemon, id) = (Arc::clone(&self.daemon), self.id.clone());
+        let (daemon, id, turn) = (Arc::clone(&self.daemon), self.id.clone(), self.turn.take());
+        let was_its_own = self.was_its_own.load(Ordering::Relaxed);
         tokio::spawn(async move {
-            if let Err(error) = daemon.worktrees.release_session(&id).await {
+            let _turn = turn;
+            if let Err(error) = give_up(&daemon, &id, was_its_own).await {
                 tracing::warn!(session = id, error = error.message, "a claim could not be given back");
             }
         });
@@ -203,14 +217,32 @@ pub(crate) async fn turn(daemon: &Daemon, session: &str) -> Result<Option<OwnedM
 /// Somebody goes on with the session of a run: what it does from now on is of the run again.
 pub(crate) async fn adopt(daemon: &Arc<Daemon>, session: &str) -> Result<(), WireError> {
     daemon.runs.open(&daemon.sessions, session);
-    let token = claim_token(daemon, session).await?;
-    if !rows::reopen(&daemon.store, session, token).await? {
+    let reopened = reopen(daemon, session).await;
+    if let Ok(false) = reopened {
         daemon.runs.close(session);
         return Ok(());
     }
-    let following = daemon.runs.follow(session).await;
+    // Also where that could not be stored: its turn runs, and the end of it closes what was opened here.
+    let following = daemon.runs.follow(session);
     tokio::spawn(see_through(Arc::clone(daemon), session.to_owned(), following));
-    Ok(())
+    reopened.map(drop)
+}
+
+async fn reopen(daemon: &Daemon, session: &str) -> Result<bool, WireError> {
+    let token = claim_token(daemon, session).await?;
+    rows::reopen(&daemon.store, session, token).await
+}
+
+/// The session may be over without a turn that anybody follows: then its run is brought to its end.
+pub(crate) async fn conclude(daemon: &Arc<Daemon>, session: &str) {
+    match rows::find(&daemon.store, session).await {
+        Ok(Some(run)) if run.state != RunState::Ended => {
+            let (daemon, session) = (Arc::clone(daemon), session.to_owned());
+            tokio::spawn(async move { finish::finish(&daemon, &session, Until::Over).await });
+        }
+        Ok(_) => {}
+        Err(error) => tracing::error!(session, error = error.message, "the run of a session cannot be read"),
+    }
 }
 
 /// Token of the claim that the session works under now: it may have been taken anew.
@@ -220,31 +252,44 @@ async fn claim_token(daemon: &Daemon, session: &str) -> Result<Option<u64>, Wire
     Ok(place.token)
 }
 
-/// Follows the session to its end. A session that is interrupted or parked can go on, and keeps its worktree.
-async fn see_through(daemon: Arc<Daemon>, session: String, following: Following) {
-    let Some((status, reason)) = ended(&daemon, &session).await else { return };
-    match status {
-        SessionStatus::Completed | SessionStatus::Failed | SessionStatus::Cancelled => {}
-        SessionStatus::Interrupted if was_for_good(reason.as_deref()) => {}
-        SessionStatus::InProgress | SessionStatus::Interrupted | SessionStatus::Parked => return,
+/// What of a session that does not run has its run finished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Until {
+    /// That it is over. A session that is interrupted or parked can go on, and keeps its worktree.
+    Over,
+    /// That nobody came back to it either. One that is parked waits for a person, who may come tomorrow.
+    GivenUp,
+}
+
+impl Until {
+    fn is_reached(self, status: SessionStatus, reason: Option<&str>) -> bool {
+        match status {
+            SessionStatus::Completed | SessionStatus::Failed | SessionStatus::Cancelled => true,
+            SessionStatus::InProgress | SessionStatus::Interrupted => {
+                self == Self::GivenUp || was_for_good(reason)
+            }
+            SessionStatus::Parked => false,
+        }
     }
-    finish::finish(&daemon, &session).await;
+}
+
+/// Follows the session to its end.
+async fn see_through(daemon: Arc<Daemon>, session: String, following: Following) {
+    at_rest(&daemon, &session).await;
+    finish::finish(&daemon, &session, Until::Over).await;
     drop(following);
 }
 
-/// Waits for the end of a turn.
-async fn ended(daemon: &Daemon, session: &str) -> Option<(SessionStatus, Option<String>)> {
-    if let Attachment::Live(mut updates) = daemon.sessions.attach(session) {
+/// Waits until neither a turn nor anything else has the session taken.
+async fn at_rest(daemon: &Daemon, session: &str) {
+    while let Attachment::Live(mut updates) = daemon.sessions.attach(session) {
         loop {
             match updates.recv().await {
-                Ok(Update::End(end)) => return Some((end.status, end.reason)),
+                Ok(Update::End(_)) | Err(RecvError::Closed) => break,
                 Ok(_) | Err(RecvError::Lagged(_)) => {}
-                Err(RecvError::Closed) => break,
             }
         }
     }
-    let info = daemon.sessions.info(session).await.ok()?;
-    Some((info.status, info.reason))
 }
 
 /// There is nothing left to go on in.

@@ -1,6 +1,6 @@
 //! The runs that are open in this process.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use podium_protocol::WireError;
@@ -11,7 +11,8 @@ use tokio::sync::{OwnedMutexGuard, watch};
 pub(crate) struct Runs {
     /// Keeps the claim of each open run, whatever its session does.
     held: Mutex<HashMap<String, Announced>>,
-    followed: Arc<Mutex<HashSet<String>>>,
+    /// How many follow each.
+    followed: Arc<Mutex<HashMap<String, usize>>>,
     /// One at a time takes a session up or finishes its run.
     turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
     /// Runs that could not be finished, and why.
@@ -41,6 +42,7 @@ impl Runs {
     }
 
     pub(super) fn close(&self, session: &str) {
+        lock(&self.stuck).remove(session);
         let held = lock(&self.held).remove(session);
         drop(held);
         self.tell();
@@ -61,25 +63,18 @@ impl Runs {
         turn.lock_owned().await
     }
 
-    /// Takes the place of the one who follows it; waits while there is another.
-    pub(super) async fn follow(&self, session: &str) -> Following {
-        let mut changes = self.changes();
-        loop {
-            changes.borrow_and_update();
-            if lock(&self.followed).insert(session.to_owned()) {
-                return Following {
-                    followed: Arc::clone(&self.followed),
-                    session: session.to_owned(),
-                    changed: self.changed.clone(),
-                };
-            }
-            // The sender lives as long as this does.
-            let _ = changes.changed().await;
+    /// Another may follow it still: who waits for that one while it has the turn waits forever.
+    pub(super) fn follow(&self, session: &str) -> Following {
+        *lock(&self.followed).entry(session.to_owned()).or_default() += 1;
+        Following {
+            followed: Arc::clone(&self.followed),
+            session: session.to_owned(),
+            changed: self.changed.clone(),
         }
     }
 
     pub(super) fn is_followed(&self, session: &str) -> bool {
-        lock(&self.followed).contains(session)
+        lock(&self.followed).contains_key(session)
     }
 
     /// Rises with each change of a run.
@@ -87,24 +82,47 @@ impl Runs {
         self.changed.subscribe()
     }
 
-    fn tell(&self) {
+    pub(super) fn tell(&self) {
         self.changed.send_modify(|count| *count += 1);
     }
 }
 
 pub(super) struct Following {
-    followed: Arc<Mutex<HashSet<String>>>,
+    followed: Arc<Mutex<HashMap<String, usize>>>,
     session: String,
     changed: watch::Sender<u64>,
 }
 
 impl Drop for Following {
     fn drop(&mut self) {
-        lock(&self.followed).remove(&self.session);
+        let mut followed = lock(&self.followed);
+        if let Some(count) = followed.get_mut(&self.session) {
+            *count -= 1;
+            if *count == 0 {
+                followed.remove(&self.session);
+            }
+        }
+        drop(followed);
         self.changed.send_modify(|count| *count += 1);
     }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_follows_next_does_not_wait_for_the_one_before() {
+        let runs = Runs::default();
+        let before = runs.follow("s-1");
+        let next = runs.follow("s-1");
+        drop(before);
+        assert!(runs.is_followed("s-1"));
+        drop(next);
+        assert!(!runs.is_followed("s-1"));
+    }
 }

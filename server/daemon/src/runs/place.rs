@@ -1,5 +1,7 @@
 //! Which worktree a task gets.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use podium_protocol::{
     ClaimAcquireParams, ClaimAcquired, ErrorKind, NewWorktree, RepoSelector, WireError, Worktree,
     WorktreeCreateParams, WorktreeListParams,
@@ -37,9 +39,15 @@ pub(super) struct Taken {
     pub(super) was_its_own: bool,
 }
 
-pub(super) async fn take(daemon: &Daemon, task: &Task, caller: &Caller) -> Result<Taken, WireError> {
+/// Says in `was_its_own` whether the agent held it before, as soon as that is known.
+pub(super) async fn take(
+    daemon: &Daemon,
+    task: &Task,
+    caller: &Caller,
+    was_its_own: &AtomicBool,
+) -> Result<Taken, WireError> {
     let choice = &task.choice;
-    let taker = Taker { daemon, task, caller };
+    let taker = Taker { daemon, task, caller, was_its_own };
     let (name, of_its_own) = match (&choice.worktree, &choice.new) {
         (Some(name), _) => (name.clone(), None),
         (None, Some(new)) => (taker.make(new).await?.0, Some(new.clone())),
@@ -57,6 +65,7 @@ struct Taker<'a> {
     daemon: &'a Daemon,
     task: &'a Task,
     caller: &'a Caller,
+    was_its_own: &'a AtomicBool,
 }
 
 impl Taker<'_> {
@@ -83,6 +92,7 @@ impl Taker<'_> {
             ..ClaimAcquireParams::default()
         };
         let ClaimAcquired { token, already, .. } = worktrees.acquire_alone(params, self.caller).await?;
+        self.was_its_own.store(already, Ordering::Relaxed);
         let found = worktrees.resolve(at, Some(name), self.caller).await?;
         Ok(Taken {
             id: found.id,

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use podium_protocol::SessionStatus;
+use podium_protocol::{SessionStatus, WireError};
 use podium_sessions::SessionError;
 
-use super::{finish, rows};
+use super::{Until, finish, give_up, rows};
 use crate::state::Daemon;
 
 /// Keeps the claims of all open runs. Before anybody else can ask for one.
@@ -28,20 +28,16 @@ pub(crate) async fn recover(daemon: Arc<Daemon>) {
 async fn settle(daemon: Arc<Daemon>, session: String) {
     match daemon.sessions.info(&session).await {
         Ok(info) => match info.status {
-            // It waits for a person, who may come tomorrow.
-            SessionStatus::Parked => {}
             SessionStatus::InProgress | SessionStatus::Interrupted => {
                 tokio::time::sleep(patience(&daemon)).await;
-                let info = daemon.sessions.info(&session).await;
-                let resumed = daemon.runs.is_followed(&session)
-                    || info.is_ok_and(|info| info.status != SessionStatus::Interrupted);
-                if !resumed {
-                    finish::finish(&daemon, &session).await;
-                }
+                let resumed = daemon.runs.is_followed(&session) || daemon.sessions.is_running(&session);
+                let until = if resumed { Until::Over } else { Until::GivenUp };
+                finish::finish(&daemon, &session, until).await;
             }
-            SessionStatus::Completed | SessionStatus::Failed | SessionStatus::Cancelled => {
-                finish::finish(&daemon, &session).await;
-            }
+            SessionStatus::Parked
+            | SessionStatus::Completed
+            | SessionStatus::Failed
+            | SessionStatus::Cancelled => finish::finish(&daemon, &session, Until::Over).await,
         },
         Err(SessionError::NotFound(_)) => never_began(&daemon, &session).await,
         Err(error) => tracing::error!(session, %error, "the session of a task cannot be read"),
@@ -54,14 +50,24 @@ async fn never_began(daemon: &Daemon, session: &str) {
     if daemon.sessions.info(session).await.is_ok() || daemon.runs.is_followed(session) {
         return;
     }
-    if let Err(error) = rows::never_began(&daemon.store, session, "the daemon ended").await {
-        tracing::error!(session, error = error.message, "a task could not be ended");
-        return;
-    }
+    let keeps_claim = match end_unbegun(daemon, session).await {
+        Ok(keeps_claim) => keeps_claim,
+        Err(error) => {
+            tracing::error!(session, error = error.message, "a task could not be ended");
+            return;
+        }
+    };
     daemon.runs.close(session);
-    if let Err(error) = daemon.worktrees.release_session(session).await {
+    if let Err(error) = give_up(daemon, session, keeps_claim).await {
         tracing::error!(session, error = error.message, "the claim of a task could not be released");
     }
+}
+
+/// Whether the claim stays with the agent.
+async fn end_unbegun(daemon: &Daemon, session: &str) -> Result<bool, WireError> {
+    let Some(run) = rows::find(&daemon.store, session).await? else { return Ok(false) };
+    rows::never_began(&daemon.store, session, "the daemon ended", !run.keeps_claim).await?;
+    Ok(run.keeps_claim)
 }
 
 fn patience(daemon: &Daemon) -> Duration {

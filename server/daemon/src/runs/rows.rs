@@ -183,12 +183,17 @@ pub(super) async fn save(store: &Store, row: &RunRow) -> Result<(), WireError> {
 }
 
 /// Ends the run of a session that was never stored.
-pub(super) async fn never_began(store: &Store, session: &str, why: &str) -> Result<(), WireError> {
+pub(super) async fn never_began(
+    store: &Store,
+    session: &str,
+    why: &str,
+    released: bool,
+) -> Result<(), WireError> {
     let Some(mut row) = find(store, session).await? else { return Ok(()) };
     row.state = RunState::Ended;
     row.outcome = Outcome {
         status: Some(SessionStatus::Failed),
-        released: !row.keeps_claim,
+        released,
         problem: Some(format!("the session did not begin: {why}")),
         ..Outcome::default()
     };

@@ -10,6 +10,7 @@ use podium_sessions::{ForkPlan, Rewind, WorktreeRef};
 
 use super::sessions;
 use crate::call::Call;
+use crate::runs;
 
 pub(crate) async fn checkpoints(
     call: Call,
@@ -25,10 +26,15 @@ pub(crate) async fn rewind(call: Call, params: SessionRewindParams) -> Result<Se
     if call.daemon.sessions.is_running(&info.id) {
         return Err(podium_sessions::SessionError::Running(info.id).into());
     }
+    // A run that is being finished commits what is there: not in the middle of this.
+    let turn = runs::turn(&call.daemon, &info.id).await?;
     let announced = call.daemon.sessions.announce(&info.id);
     hold(&call, &info).await?;
     let ask = Rewind { id: info.id.clone(), to: params.to, commits: params.commits };
     let rewound = call.daemon.sessions.rewind(ask).await;
+    drop(turn);
+    // It may have gone back to an end.
+    runs::conclude(&call.daemon, &info.id).await;
     drop(announced);
     call.daemon.activity.notify_waiters();
     Ok(rewound?)
@@ -134,9 +140,11 @@ pub(crate) async fn revert(call: Call, params: SessionRevertParams) -> Result<Se
     if call.daemon.sessions.is_running(&info.id) {
         return Err(podium_sessions::SessionError::Running(info.id).into());
     }
+    let turn = runs::turn(&call.daemon, &info.id).await?;
     let announced = call.daemon.sessions.announce(&info.id);
     hold(&call, &info).await?;
     let reverted = call.daemon.sessions.revert(params, &call.env).await;
+    drop(turn);
     drop(announced);
     call.daemon.activity.notify_waiters();
     Ok(reverted?)

@@ -168,6 +168,8 @@ pub(crate) async fn cancel(call: Call, params: SessionCancelParams) -> Result<Se
     let info = call.daemon.sessions.info(&params.id).await?;
     call.own_session(&info.id)?;
     let (id, status) = call.daemon.sessions.cancel(&info.id).await?;
+    // One that was parked or interrupted is followed by nobody.
+    runs::conclude(&call.daemon, &id).await;
     Ok(SessionCancelled { id, status })
 }
 

@@ -260,3 +260,77 @@ fn a_request_that_cannot_be_met_claims_nothing() {
     assert_eq!(run(&["--task", "x"]).0, Some(2), "nobody is named");
     eventually("nothing stays claimed", || claims(&environment, &repo).is_empty());
 }
+
+/// A run in the middle, and a daemon that found it so; nobody comes back to it by themselves.
+fn cut_off(environment: &TestEnvironment, repo: &TestRepo<'_>, gate: &Arc<Gate>) -> (String, Messages) {
+    let model = held_writer(gate);
+    let mut lines =
+        run(environment, &model, repo, &["--task", "Write the note", "--agent-id", "mine"]).lines();
+    let session = lines.read_type("session")["id"].as_str().unwrap().to_owned();
+    eventually("the model has written", || model.asked().len() == 2);
+    lines.kill();
+    environment.kill_daemon();
+    environment.start_daemon();
+    assert_eq!(claims(environment, repo), ["mine"]);
+    (session, model)
+}
+
+#[test]
+fn a_task_that_is_cancelled_while_it_waits_is_committed_and_freed() {
+    let environment = TestEnvironment::new();
+    let repo = environment.repo();
+    let gate = Arc::new(Gate::default());
+    let (session, _model) = cut_off(&environment, &repo, &gate);
+    environment.jelmore(["sessions", "cancel", &session]).ok();
+    eventually("the worktree is free", || claims(&environment, &repo).is_empty());
+    let at = place(&environment, "feat-write-the-note");
+    assert_eq!(environment.git(&at, ["log", "-1", "--format=%s"]), "Unfinished: Write the note");
+    assert_eq!(environment.git(&at, ["status", "--porcelain"]), "");
+    gate.open();
+}
+
+#[test]
+fn a_task_that_does_not_begin_leaves_the_agent_the_claim_it_had() {
+    let environment = TestEnvironment::new();
+    let repo = environment.repo();
+    environment.imi(["feat", "a"]).within(&repo).ok();
+    environment.imi(["claim", "feat-a", "--agent-id", "mine"]).within(&repo).ok();
+    let model = writer();
+    let args = ["--task", "Write", "--agent-id", "mine", "--worktree", "feat-a"];
+    let invalid = [&args[..], &["--session-id", "no id"]].concat();
+    let end = run(&environment, &model, &repo, &invalid).lines().read_type("end");
+    assert!(end["error"]["message"].as_str().unwrap().contains("a session id has"), "{end:#}");
+    // Its next one may come before all of that was given back.
+    let valid = [&args[..], &["--wait", "60"]].concat();
+    let end = run(&environment, &model, &repo, &valid).lines().read_type("end");
+    assert_eq!((&end["status"], &end["released"]), (&json!("completed"), &json!(false)), "{end:#}");
+    assert_eq!(claims(&environment, &repo), ["mine"]);
+}
+
+#[test]
+fn an_agent_that_outlives_its_daemon_is_ended_before_its_task_is_committed() {
+    let environment = TestEnvironment::builder().setting("sessions.run_grace_seconds = 0").build();
+    let repo = environment.repo();
+    let script = environment.root().join("agent.sh");
+    let work = "echo one >one; git add one; git commit -q -m one\necho two >two; exec sleep 1000\n";
+    fs::write(&script, work).unwrap();
+    let config = environment.home().config_file();
+    let settings = fs::read_to_string(&config).unwrap();
+    let line = format!("coder text /bin/sh {}", script.display());
+    fs::write(&config, format!("{settings}\nsessions.agents = [{line:?}]\n")).unwrap();
+    let args = ["run", "--provider", "command", "--task", "Write", "--agent-id", "mine", "--new", "feat/a"];
+    let mut lines = environment.jelmore(args).within(&repo).lines();
+    let session = lines.read_type("session")["id"].as_str().unwrap().to_owned();
+    let at = place(&environment, "feat-a");
+    eventually("the agent is at work", || at.join("two").exists());
+    lines.kill();
+    environment.kill_daemon();
+    let agent = environment.home().agents().join(&session);
+    assert!(agent.exists(), "it lives on");
+    environment.start_daemon();
+    eventually("the worktree is free", || claims(&environment, &repo).is_empty());
+    assert!(!agent.exists(), "it has ended by then\n{}", environment.log());
+    let log = environment.git(&at, ["log", "-2", "--format=%s"]);
+    assert_eq!(log, "Unfinished: Write\none", "{}", environment.log());
+    assert_eq!(environment.git(&at, ["status", "--porcelain"]), "");
+}
