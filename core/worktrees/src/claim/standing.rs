@@ -52,7 +52,7 @@ impl Worktrees {
     /// Those of the store, and of a repository that cannot be opened.
     pub async fn find_place(&self, worktree: &str) -> Result<Option<WorkPlace>, WireError> {
         let id = worktree.to_owned();
-        let row: crate::error::Result<Option<WorktreeRow>> =
+        let row: Result<Option<WorktreeRow>> =
             self.inner.store.read(move |conn| Ok(WorktreeRow::by_id(conn, &id)?)).await;
         match row? {
             Some(row) => self.place_at(&row, None).await.map(Some),
