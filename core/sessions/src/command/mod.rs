@@ -272,11 +272,14 @@ impl Answer<'_> {
     }
 }
 
-/// What fails for want of a network does not say so itself.
+/// What a sandbox makes of an end. It tells of a signal as shells do, by 128 and its number; and what fails for want of
+/// a network does not say so itself.
 fn explain(end: &mut AgentEnd, room: &Room) {
-    let confined =
-        room.lodging.as_ref().is_some_and(|lodging| !lodging.policy.network && lodging.approval.is_none());
-    if confined && end.cause == EndCause::Itself && end.code.is_some_and(|code| code != 0) {
+    let Some(lodging) = room.lodging.as_ref().filter(|lodging| lodging.approval.is_none()) else { return };
+    if let Some(signal) = end.code.map(|code| code - 128).filter(|signal| (1..=64).contains(signal)) {
+        (end.code, end.signal) = (None, Some(signal));
+    }
+    if !lodging.policy.network && end.cause == EndCause::Itself && end.code.is_some_and(|code| code != 0) {
         end.stderr +=
             "\n(It has no network: the word `network` in its entry of sessions.agents gives it one.)";
     }
