@@ -79,13 +79,21 @@ export class Workbench {
     });
   }
 
-  async command(title) {
-    await this.page.keyboard.press("F1");
-    await this.quickInput();
-    await this.page.keyboard.insertText(title);
+  /** Takes a command from the palette. A webview that was just shown may take the focus, which closes the palette: then once more. */
+  command(title) {
     const row = this.page.locator(`${QUICK_INPUT} .monaco-list-row`, { hasText: title }).first();
-    await row.waitFor();
-    await row.click();
+    return this.until(`the palette has ${title}`, async () => {
+      await this.page.keyboard.press("F1");
+      await this.quickInput();
+      await this.page.keyboard.insertText(title);
+      try {
+        await row.click({ timeout: 5000 });
+        return "taken";
+      } catch {
+        await this.page.keyboard.press("Escape");
+        return undefined;
+      }
+    });
   }
 
   quickInput() {
