@@ -83,10 +83,10 @@ export class Workbench {
   command(title) {
     const row = this.page.locator(`${QUICK_INPUT} .monaco-list-row`, { hasText: title }).first();
     return this.until(`the palette has ${title}`, async () => {
-      await this.page.keyboard.press("F1");
-      await this.quickInput();
-      await this.page.keyboard.insertText(title);
       try {
+        await this.page.keyboard.press("F1");
+        await this.page.locator(QUICK_INPUT).waitFor({ state: "visible", timeout: 5000 });
+        await this.page.keyboard.insertText(title);
         await row.click({ timeout: 5000 });
         return "taken";
       } catch {
