@@ -65,6 +65,23 @@ impl Redactor {
         StreamState::default().advance(self, text, true)
     }
 
+    /// A complete text without known values; shapes stay.
+    pub(crate) fn without_known(&self, text: &str) -> String {
+        let (mut out, mut done, mut from) = (String::new(), 0, 0);
+        while let Some(found) = self.search.find(Input::new(text).range(from..)) {
+            if let Some(name) = self.names.get(found.pattern().as_usize()) {
+                out.push_str(&text[done..found.start()]);
+                out.push_str(&mark(name));
+                (done, from) = (found.end(), found.end());
+            } else {
+                // The start of a shape: a known value may begin within it.
+                from = found.start() + 1;
+            }
+        }
+        out.push_str(&text[done..]);
+        out
+    }
+
     /// Where the next known value or shape may begin, from byte `from` on.
     pub(crate) fn next_candidate(&self, text: &str, from: usize) -> Option<usize> {
         self.search.find(Input::new(text).range(from..)).map(|found| found.start())
@@ -97,6 +114,11 @@ impl Redactor {
             None => place.judge(),
         }
     }
+}
+
+/// What stands in place of a secret.
+pub(crate) fn mark(name: &str) -> String {
+    format!("[redacted:{name}]")
 }
 
 /// Knows shapes only.

@@ -2,6 +2,7 @@ use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
+use crate::redactor::mark;
 use crate::{
     Redactor,
     patterns::{LONGEST_NAME, Place, Swallow, Verdict},
@@ -159,11 +160,10 @@ impl Pass<'_> {
             Verdict::NeedMore => return false,
             Verdict::No => self.show_to(self.at + rest.chars().next().map_or(0, char::len_utf8)),
             Verdict::Secret(found) => {
-                self.show_to(self.at + found.shown);
-                self.out.push_str("[redacted:");
-                self.out.push_str(&found.name);
-                self.out.push(']');
-                self.at += found.length - found.shown;
+                // What a shape shows of itself, such as the user of a URL, may hold a known value.
+                self.out.push_str(&self.redactor.without_known(&rest[..found.shown]));
+                self.out.push_str(&mark(&found.name));
+                self.at += found.length;
                 self.state.swallow = found.rest;
                 self.line_from = None;
             }

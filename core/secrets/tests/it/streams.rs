@@ -126,6 +126,13 @@ proptest! {
 }
 
 #[test]
+fn a_known_value_in_what_a_shape_shows_is_replaced() {
+    let shown = redactor().redact("postgres://abcabcabduser:pass@host");
+    assert!(!shown.contains("abcabcabd") && !shown.contains("pass@"), "{shown}");
+    assert!(shown.ends_with("user:[redacted:url-password]@host"), "{shown}");
+}
+
+#[test]
 fn only_what_may_become_a_secret_is_held_back() {
     let mut stream = StreamRedactor::new(redactor());
     assert_eq!(stream.push("text abcab"), "text ");
