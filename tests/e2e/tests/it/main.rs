@@ -22,6 +22,7 @@ mod interfaces;
 mod kills;
 mod lsp;
 mod lsp_wire;
+mod mcp;
 mod merge_faults;
 mod model;
 mod monitor;

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use serde_json::{Map, Value};
 
 use super::cache::Cache;
-use super::{acp, llama, neovim, node, program, rust, system, vscode};
+use super::{llama, neovim, node, program, python, rust, system, vscode};
 
 pub(super) struct Manifest {
     tools: Vec<(&'static str, PathBuf)>,
@@ -17,12 +17,13 @@ impl Manifest {
     /// Looks at what is there, whoever installed it and whenever.
     pub(super) fn discover(cache: &Cache) -> Self {
         let found = [
-            ("acp_sdk", acp::sdk(cache)),
+            ("acp_sdk", python::ACP.folder(cache)),
             ("bwrap", program("bwrap")),
             ("cargo_nextest", rust::nextest(cache)),
             ("chromium", system::browser()),
             ("code_server_entry", vscode::entry(cache)),
             ("llama_server", llama::server(cache)),
+            ("mcp_sdk", python::MCP.folder(cache)),
             ("node", node::usable(cache).map(|node| node.program)),
             ("nvim", neovim::nvim(cache)),
             ("playwright_core", vscode::playwright(cache)),

@@ -5,13 +5,13 @@
 //! a fresh clone does not pay again. Where each thing lies is written to `target/tools/tools.json`, which the test
 //! harness reads.
 
-mod acp;
 mod cache;
 mod llama;
 mod manifest;
 mod neovim;
 mod node;
 mod prove;
+mod python;
 mod report;
 mod rust;
 mod system;
@@ -55,6 +55,8 @@ enum Group {
     Acp,
     /// llama.cpp's server, for the test with a real server of OpenAI's interface
     Llama,
+    /// The SDK that the tests' Model Context Protocol client is built on
+    Mcp,
     /// Neovim
     Neovim,
     /// VS Code in a browser (code-server) and the driver of the browser (playwright-core)
@@ -128,8 +130,9 @@ fn run_groups(context: &Context<'_>, groups: &[Group]) -> Vec<(Group, anyhow::Er
                         result
                     }
                     Group::Rust => rust::provision(context),
-                    Group::Acp => acp::provision(context),
+                    Group::Acp => python::ACP.provision(context),
                     Group::Llama => llama::provision(context),
+                    Group::Mcp => python::MCP.provision(context),
                     Group::Neovim => neovim::provision(context),
                     Group::Vscode => vscode::provision(context),
                 };
@@ -159,6 +162,7 @@ fn group_name(group: Group) -> &'static str {
         Group::Rust => "rust",
         Group::Acp => "acp",
         Group::Llama => "llama",
+        Group::Mcp => "mcp",
         Group::Neovim => "neovim",
         Group::Vscode => "vscode",
     }

@@ -54,6 +54,9 @@ Examples:
     /// The language server, on standard input and output
     #[command(after_help = "Editors start it; `podium setup EDITOR` tells them how.")]
     Lsp(LspArgs),
+    /// The server of the Model Context Protocol (MCP), on standard input and output
+    #[command(after_help = crate::mcp::HELP)]
+    Mcp(crate::mcp::McpArgs),
     /// Connect an editor: prints what it would do, --write does it
     #[command(after_help = "\
 Examples:

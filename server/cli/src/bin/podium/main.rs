@@ -9,6 +9,7 @@ mod events;
 mod health;
 mod language_server;
 mod logs;
+mod mcp;
 mod models;
 mod setup;
 mod try_out;
@@ -67,6 +68,7 @@ async fn dispatch(context: &Context, command: Command) -> Ending {
         Command::Models(command) => models::run(context, command).await,
         Command::Artifacts(command) => artifacts::run(context, command).await,
         Command::Events(command) => events::run(context, command).await,
+        Command::Mcp(args) => mcp::run(context, args).await,
         Command::Setup(args) => setup::run(context, &args),
         Command::Uninstall(args) => uninstall::run(context, args).await,
         Command::Try(args) => try_out::run(context, args).await,
