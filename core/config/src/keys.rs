@@ -402,7 +402,7 @@ pub static KEYS: &[Key] = &[
         10_000,
         || json!(48),
         false,
-        "items of an answer between two checkpoints",
+        "items of an answer between two checkpoints, of which there are at most four a second",
     ),
     number(
         "sessions.snapshot_days",

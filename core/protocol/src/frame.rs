@@ -9,13 +9,16 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::WireError;
+use crate::{SessionUpdate, WireError};
 
 /// Largest frame either side accepts, in bytes. Larger payloads travel as artifacts.
 pub const MAX_FRAME: usize = 16 * 1024 * 1024;
 
 /// Deepest nesting of a message. The decoder recurses, and a hostile peer must not choose how far.
 const MAX_DEPTH: usize = 128;
+
+/// How a notification begins: a map of one entry with this name.
+const NOTIFY: &[u8] = b"\x81\xa6notify";
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -165,6 +168,65 @@ impl<P: Serialize> OutgoingRequest<'_, P> {
     }
 }
 
+/// A notification on its way out: on the wire a [`Frame::Notify`], without a copy of its parameters.
+#[derive(Debug, Serialize)]
+pub struct OutgoingNotify<'a, P: Serialize> {
+    pub method: &'a str,
+    pub params: &'a P,
+}
+
+impl<P: Serialize> OutgoingNotify<'_, P> {
+    /// The frame's body, as [`Frame::encode`] gives it.
+    ///
+    /// # Errors
+    /// As [`Frame::encode`].
+    pub fn encode(&self) -> Result<Vec<u8>, FrameError> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "snake_case")]
+        enum Outgoing<'a, N> {
+            Notify(&'a N),
+        }
+        encode(&Outgoing::Notify(self))
+    }
+}
+
+/// What a client reads: a frame, or a piece of a session, which is read straight into its type.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Incoming {
+    Session(SessionUpdate),
+    Frame(Frame),
+}
+
+impl Incoming {
+    /// Reads a body that [`Frame::encode`] or its like wrote. Never panics, whatever the bytes.
+    ///
+    /// # Errors
+    /// As [`Frame::decode`].
+    pub fn decode(bytes: &[u8]) -> Result<Self, FrameError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        enum Piece {
+            Notify { method: Method, params: SessionUpdate },
+        }
+        #[derive(Deserialize)]
+        enum Method {
+            #[serde(rename = "session/update")]
+            SessionUpdate,
+        }
+        // Most answers are no notifications: one look tells.
+        if bytes.len() <= MAX_FRAME && bytes.starts_with(NOTIFY) {
+            let mut deserializer = rmp_serde::Deserializer::from_read_ref(bytes);
+            deserializer.set_max_depth(MAX_DEPTH);
+            if let Ok(Piece::Notify { method: Method::SessionUpdate, params }) =
+                Piece::deserialize(&mut deserializer)
+            {
+                return Ok(Self::Session(params));
+            }
+        }
+        Frame::decode(bytes).map(Self::Frame)
+    }
+}
+
 fn encode(message: &impl Serialize) -> Result<Vec<u8>, FrameError> {
     // Most messages fit without growing.
     let mut bytes = Vec::with_capacity(512);
@@ -213,6 +275,50 @@ mod tests {
     }
 
     #[test]
+    fn a_notification_that_is_sent_is_one_that_is_read() {
+        let item = crate::SessionItem {
+            seq: 3,
+            kind: crate::ItemKind::ToolCall,
+            text: "é".into(),
+            is_final: false,
+            data: Some(json!({"input": {"n": [1, -2, 3.5, null, true]}})),
+            time: "2026-01-01T00:00:00.000Z".into(),
+        };
+        let end = crate::SessionEnd {
+            status: crate::SessionStatus::Completed,
+            reason: None,
+            usage: crate::Usage { input_tokens: 1, output_tokens: 2, cost_usd: 0.5 },
+            files_changed: vec!["a".into()],
+            artifact: None,
+        };
+        let update = SessionUpdate {
+            subscription: 9,
+            id: "s".into(),
+            items: vec![item],
+            progress: None,
+            end: Some(end),
+        };
+        let bytes =
+            OutgoingNotify { method: crate::notify::SESSION_UPDATE, params: &update }.encode().unwrap();
+        let params = serde_json::to_value(&update).unwrap();
+        let frame = Frame::Notify(Notify { method: crate::notify::SESSION_UPDATE.into(), params });
+        assert_eq!(Frame::decode(&bytes).unwrap(), frame);
+        assert_eq!(Incoming::decode(&bytes).unwrap(), Incoming::Session(update.clone()));
+        assert_eq!(Incoming::decode(&frame.encode().unwrap()).unwrap(), Incoming::Session(update));
+    }
+
+    #[test]
+    fn what_is_no_piece_of_a_session_is_read_as_any_frame() {
+        let of = |method: &str, params| Frame::Notify(Notify { method: method.into(), params });
+        let newer =
+            json!({"subscription": 1, "id": "s", "items": [{"seq": 1, "kind": "hologram", "time": ""}]});
+        for frame in [of("event", json!({"subscription": 1})), of("session/update", newer), Frame::Cancel(1)]
+        {
+            assert_eq!(Incoming::decode(&frame.encode().unwrap()).unwrap(), Incoming::Frame(frame));
+        }
+    }
+
+    #[test]
     fn an_unknown_field_is_ignored() {
         #[derive(Serialize)]
         #[serde(rename_all = "snake_case")]
@@ -237,6 +343,7 @@ mod tests {
         #[test]
         fn any_bytes_decode_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..512)) {
             let _ = Frame::decode(&bytes);
+            let _ = Incoming::decode(&[NOTIFY, &bytes].concat());
         }
 
         #[test]

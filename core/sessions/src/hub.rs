@@ -10,12 +10,13 @@ use tokio_util::sync::CancellationToken;
 use crate::StopCause;
 
 /// Updates that a slow follower may be behind before it reads on from the store.
-const BACKLOG: usize = 1024;
+const BACKLOG: usize = 256;
 
 /// What happened in a running session. Items are stored before they come here.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Update {
-    Item(SessionItem),
+    /// Those of one transaction, shared by all who follow.
+    Items(Arc<[SessionItem]>),
     Progress(SessionProgress),
     End(SessionEnd),
 }

@@ -2,14 +2,17 @@
 //!
 //! A state change and its event commit in one transaction: [`Store::write`] gives a [`Tx`], on which [`Tx::emit`]
 //! appends to the log. Requests that wait at the same time share one transaction (group commit without a timer),
-//! each in a savepoint of its own, and are answered after the commit. Subscribers are woken by
+//! each in a savepoint of its own, and are answered after the commit; those that are to survive the loss of power
+//! once the disk has it, which keeps no other request waiting. Subscribers are woken by
 //! [`Store::watch_head`] and read the log from the sequence number they last saw.
 
+mod checkpoint;
 mod error;
 mod events;
 mod migrate;
 mod pool;
 mod store;
+mod sync;
 mod writer;
 
 pub use error::{StoreError, StoreErrorKind};

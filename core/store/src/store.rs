@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 
 use crate::pool::Pool;
-use crate::writer::{self, Durability, Job, Tx, Work};
+use crate::writer::{Durability, Job, Tx, Work, Writer};
 use crate::{EventPage, StoreError, migrate, read_events};
 
 #[derive(Debug, Clone)]
@@ -40,10 +40,10 @@ impl Store {
         let newest: u64 = conn.query_row("SELECT coalesce(max(seq), 0) FROM events", [], |row| row.get(0))?;
         let (head, _) = watch::channel(newest);
         let (jobs, queue) = mpsc::channel();
-        let publisher = head.clone();
+        let writer = Writer { conn, path: options.path.clone(), head: head.clone() };
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || writer::run(&conn, &queue, &publisher))
+            .spawn(move || writer.run(&queue))
             .map_err(|e| StoreError::NotCommitted { reason: e.to_string() })?;
         let inner = Inner {
             path: options.path.clone(),

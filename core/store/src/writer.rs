@@ -1,13 +1,17 @@
-//! The one thread that writes. It drains its queue into one transaction at a time.
+//! The one thread that writes. It drains its queue into one transaction at a time, and waits for no disk: others sync the
+//! log (`sync.rs`) and copy it into the database (`checkpoint.rs`).
 
 use std::cell::Cell;
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::mpsc;
 
 use rusqlite::{Connection, params};
 use tokio::sync::watch;
 
+use crate::checkpoint::Checkpointer;
+use crate::sync::{Synced, Syncer};
 use crate::{NewEvent, StoreError, now_ms};
 
 /// Requests in one transaction. Bounds how long the first of them waits.
@@ -18,7 +22,7 @@ const MAX_BATCH: usize = 512;
 pub enum Durability {
     /// The death of the process. Pieces of an answer.
     Process,
-    /// The loss of power. Claims, checkpoints, ends.
+    /// The loss of power, from the answer on: others may see it a moment before. Claims, checkpoints, ends.
     Power,
 }
 
@@ -83,90 +87,150 @@ pub(crate) struct Job {
     pub(crate) work: Work,
 }
 
-pub(crate) fn run(conn: &Connection, jobs: &mpsc::Receiver<Job>, head: &watch::Sender<u64>) {
-    let mut set = None;
-    while let Ok(first) = jobs.recv() {
-        let mut batch = vec![first];
-        while batch.len() < MAX_BATCH
-            && let Ok(job) = jobs.try_recv()
-        {
-            batch.push(job);
+/// What the writer works with.
+pub(crate) struct Writer {
+    pub(crate) conn: Connection,
+    pub(crate) path: PathBuf,
+    pub(crate) head: watch::Sender<u64>,
+}
+
+impl Writer {
+    /// Works until all who may send are gone.
+    pub(crate) fn run(self, jobs: &mpsc::Receiver<Job>) {
+        let Self { conn, path, head } = self;
+        let syncer = Syncer::start(&path, head);
+        let level = if syncer.is_apart() { "NORMAL" } else { "FULL" };
+        if let Err(error) = conn.pragma_update(None, "synchronous", level) {
+            tracing::error!(%error, "the database cannot be set up");
+            return;
         }
-        let durability = batch.iter().map(|job| job.durability).max().unwrap_or(Durability::Power);
-        if set != Some(durability) {
-            let level = if durability == Durability::Power { "FULL" } else { "NORMAL" };
-            set = conn.pragma_update(None, "synchronous", level).is_ok().then_some(durability);
+        let mut checkpointer = Checkpointer::of(&path, &conn);
+        while let Ok(first) = jobs.recv() {
+            let mut batch = vec![first];
+            while batch.len() < MAX_BATCH
+                && let Ok(job) = jobs.try_recv()
+            {
+                batch.push(job);
+            }
+            commit(&conn, batch, &syncer);
+            checkpointer.committed();
         }
-        commit(conn, batch, head);
+        // Everybody is answered, and nobody else works on the file any more.
+        drop((syncer, checkpointer));
+        // Folds the log of the database back into it, so that a stopped Podium is one file.
+        let _ = conn.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
     }
-    // Folds the log of the database back into it, so that a stopped Podium is one file.
-    let _ = conn.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
 }
 
 /// Requests that ran and wait for the commit.
 #[derive(Default)]
 struct Ran {
-    finishers: Vec<Finish>,
+    finishers: Vec<(Durability, Finish)>,
     newest: u64,
 }
 
 impl Ran {
-    fn finish(self, outcome: &Result<(), String>) {
-        for finish in self.finishers {
-            finish(outcome.clone());
+    fn fail(self, reason: &str) {
+        for (_, finish) in self.finishers {
+            finish(Err(reason.to_owned()));
+        }
+    }
+
+    /// Answers those that survive what they asked for; the others are answered once they do.
+    fn committed(self, syncer: &Syncer) {
+        let newest = self.newest;
+        let (now, later): (Vec<_>, Vec<_>) =
+            self.finishers.into_iter().partition(|(durability, _)| *durability == Durability::Process);
+        if !now.is_empty() || later.is_empty() {
+            // Whoever is answered finds its events.
+            syncer.publish(newest);
+        }
+        now.into_iter().for_each(|(_, finish)| finish(Ok(())));
+        if !later.is_empty() {
+            let finishers = later.into_iter().map(|(_, finish)| finish).collect();
+            syncer.committed(Synced { finishers, newest });
         }
     }
 }
 
-fn commit(conn: &Connection, batch: Vec<Job>, head: &watch::Sender<u64>) {
+fn commit(conn: &Connection, batch: Vec<Job>, syncer: &Syncer) {
     let mut ran = Ran::default();
+    // One request alone is undone together with its transaction.
+    let alone = batch.len() == 1;
     for job in batch {
         if conn.is_autocommit()
-            && let Err(error) = conn.execute_batch("BEGIN IMMEDIATE")
+            && let Err(error) = step(conn, "BEGIN IMMEDIATE")
         {
             tracing::error!(%error, "no transaction could be begun");
             // The requester's channel closes, which it reports as a transaction that was not committed.
             continue;
         }
-        run_one(conn, job.work, &mut ran);
-        if conn.is_autocommit() {
+        if alone {
+            run_alone(conn, job, &mut ran);
+        } else {
+            run_one(conn, job, &mut ran);
+        }
+        if conn.is_autocommit() && !alone {
             // SQLite gave up the whole transaction, as it may on a full disk: what ran before is undone too.
-            let lost = Err("an error of the disk undid the transaction".to_owned());
-            std::mem::take(&mut ran).finish(&lost);
+            std::mem::take(&mut ran).fail("an error of the disk undid the transaction");
         }
     }
     if conn.is_autocommit() {
         return;
     }
-    let outcome = conn.execute_batch("COMMIT").map_err(|error| {
-        tracing::error!(%error, "a transaction was not committed");
-        let _ = conn.execute_batch("ROLLBACK");
-        error.to_string()
-    });
-    if outcome.is_ok() && ran.newest > 0 {
-        head.send_if_modified(|seen| {
-            let rises = ran.newest > *seen;
-            *seen = ran.newest.max(*seen);
-            rises
-        });
+    match step(conn, "COMMIT") {
+        Ok(()) => ran.committed(syncer),
+        Err(error) => {
+            tracing::error!(%error, "a transaction was not committed");
+            let _ = conn.execute_batch("ROLLBACK");
+            ran.fail(&error.to_string());
+        }
     }
-    ran.finish(&outcome);
+}
+
+/// Each is parsed once.
+fn step(conn: &Connection, sql: &'static str) -> Result<(), rusqlite::Error> {
+    conn.prepare_cached(sql)?.execute([]).map(drop)
+}
+
+/// Runs the only request of a transaction.
+fn run_alone(conn: &Connection, job: Job, ran: &mut Ran) {
+    let tx = Tx { conn, now: now_ms(), newest: Cell::new(0) };
+    match catch_unwind(AssertUnwindSafe(|| (job.work)(&tx))) {
+        Ok((true, finish)) if !conn.is_autocommit() => {
+            ran.newest = tx.newest.get();
+            ran.finishers.push((job.durability, finish));
+        }
+        Ok((true, finish)) => finish(Err("an error of the disk undid the transaction".to_owned())),
+        Ok((false, finish)) => {
+            let _ = conn.execute_batch("ROLLBACK");
+            finish(Ok(()));
+        }
+        Err(_) => {
+            tracing::error!("a request to the store panicked and was rolled back");
+            let _ = conn.execute_batch("ROLLBACK");
+        }
+    }
 }
 
 /// Runs one request in a savepoint. One that panics, or whose savepoint fails, is not answered: its channel closes.
-fn run_one(conn: &Connection, work: Work, ran: &mut Ran) {
-    if let Err(error) = conn.execute_batch("SAVEPOINT request") {
+fn run_one(conn: &Connection, job: Job, ran: &mut Ran) {
+    if let Err(error) = step(conn, "SAVEPOINT request") {
         tracing::error!(%error, "a savepoint could not be made");
         return;
     }
     let tx = Tx { conn, now: now_ms(), newest: Cell::new(0) };
-    let Ok((keep, finish)) = catch_unwind(AssertUnwindSafe(|| work(&tx))) else {
+    let Ok((keep, finish)) = catch_unwind(AssertUnwindSafe(|| (job.work)(&tx))) else {
         tracing::error!("a request to the store panicked and was rolled back");
         let _ = conn.execute_batch("ROLLBACK TO request; RELEASE request");
         return;
     };
-    let end = if keep { "RELEASE request" } else { "ROLLBACK TO request; RELEASE request" };
-    match conn.execute_batch(end) {
+    let ended = if keep {
+        step(conn, "RELEASE request")
+    } else {
+        conn.execute_batch("ROLLBACK TO request; RELEASE request")
+    };
+    match ended {
         Ok(()) if keep => ran.newest = ran.newest.max(tx.newest.get()),
         Ok(()) => {}
         // The transaction is gone already; the request's own error says why.
@@ -176,5 +240,6 @@ fn run_one(conn: &Connection, work: Work, ran: &mut Ran) {
             return;
         }
     }
-    ran.finishers.push(finish);
+    let survives = if keep { job.durability } else { Durability::Process };
+    ran.finishers.push((survives, finish));
 }

@@ -15,7 +15,7 @@ use serde_json::Value;
 use tokio::net::UnixStream;
 use tokio::sync::{Mutex, mpsc, watch};
 
-use crate::connection::{CallError, Closed, Connection, OpenError};
+use crate::connection::{CallError, Closed, Connection, OpenError, Told};
 use crate::launch;
 use crate::options::{ConnectOptions, EnvSource, StartPolicy};
 use crate::streams::{EventStream, SessionStream};
@@ -224,14 +224,14 @@ impl Client {
     pub(crate) async fn open_session(
         &self,
         params: &SessionAttachParams,
-    ) -> Result<(Value, Arc<Connection>, mpsc::Receiver<podium_protocol::Notify>), WireError> {
+    ) -> Result<(Value, Arc<Connection>, mpsc::Receiver<Told>), WireError> {
         self.open_stream(SessionAttach::NAME, params).await
     }
 
     pub(crate) async fn open_events(
         &self,
         params: &EventsSubscribeParams,
-    ) -> Result<(Value, Arc<Connection>, mpsc::Receiver<podium_protocol::Notify>), WireError> {
+    ) -> Result<(Value, Arc<Connection>, mpsc::Receiver<Told>), WireError> {
         self.open_stream(EventsSubscribe::NAME, params).await
     }
 
@@ -239,7 +239,7 @@ impl Client {
         &self,
         method: &str,
         params: &(impl Serialize + Sync),
-    ) -> Result<(Value, Arc<Connection>, mpsc::Receiver<podium_protocol::Notify>), WireError> {
+    ) -> Result<(Value, Arc<Connection>, mpsc::Receiver<Told>), WireError> {
         let env = BTreeMap::new();
         let encode = |id| OutgoingRequest { id, method, params, env: &env }.encode();
         for _ in 0..2 {

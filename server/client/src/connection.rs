@@ -9,8 +9,8 @@ use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt as _, StreamExt as _};
 use podium_protocol::{
-    DaemonStopping, Frame, FrameError, Hello, MAX_FRAME, Notify, Outcome, OutgoingRequest, PROTOCOL_VERSION,
-    Progress, StopReason, Welcome, WireError, notify,
+    DaemonStopping, Frame, FrameError, Hello, Incoming, MAX_FRAME, Notify, Outcome, OutgoingRequest,
+    PROTOCOL_VERSION, Progress, SessionUpdate, StopReason, Welcome, WireError, notify,
 };
 use serde_json::Value;
 use tokio::net::UnixStream;
@@ -46,15 +46,21 @@ pub(crate) struct Connection {
 #[derive(Default)]
 struct Waiting {
     calls: HashMap<u64, Call>,
-    subscriptions: HashMap<u64, mpsc::Sender<Notify>>,
+    subscriptions: HashMap<u64, mpsc::Sender<Told>>,
     ended: bool,
+}
+
+/// What a subscription is told.
+pub(crate) enum Told {
+    Session(SessionUpdate),
+    Other(Notify),
 }
 
 struct Call {
     reply: oneshot::Sender<Outcome>,
     progress: Option<mpsc::UnboundedSender<Progress>>,
     /// Receives the notifications of the subscription that the answer opens.
-    stream: Option<mpsc::Sender<Notify>>,
+    stream: Option<mpsc::Sender<Told>>,
 }
 
 /// A handshake failed: by the daemon's refusal, or because what had accepted the connection went away.
@@ -113,7 +119,7 @@ impl Connection {
     pub(crate) async fn open_stream(
         &self,
         encode: EncodeRequest<'_>,
-    ) -> Result<(Value, mpsc::Receiver<Notify>), CallError> {
+    ) -> Result<(Value, mpsc::Receiver<Told>), CallError> {
         let (sender, receiver) = mpsc::channel(SUBSCRIPTION_BACKLOG);
         let answer = self.send(encode, None, Some(sender)).await?;
         Ok((answer, receiver))
@@ -123,7 +129,7 @@ impl Connection {
         &self,
         encode: EncodeRequest<'_>,
         progress: Option<mpsc::UnboundedSender<Progress>>,
-        stream: Option<mpsc::Sender<Notify>>,
+        stream: Option<mpsc::Sender<Told>>,
     ) -> Result<Value, CallError> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let request = encode(id).map_err(|error| {
@@ -224,14 +230,17 @@ async fn read_frames(
 ) {
     let mut reason = Closed::Lost;
     while let Some(Ok(bytes)) = source.next().await {
-        match Frame::decode(&bytes) {
-            Ok(Frame::Response(response)) => answer(&waiting, response.id, response.outcome),
-            Ok(Frame::Notify(message)) if message.method == notify::DAEMON_STOPPING => {
+        match Incoming::decode(&bytes) {
+            Ok(Incoming::Session(update)) => {
+                deliver_to(&waiting, update.subscription, Told::Session(update));
+            }
+            Ok(Incoming::Frame(Frame::Response(response))) => answer(&waiting, response.id, response.outcome),
+            Ok(Incoming::Frame(Frame::Notify(message))) if message.method == notify::DAEMON_STOPPING => {
                 let stopping = serde_json::from_value::<DaemonStopping>(message.params);
                 reason = Closed::Stopped(stopping.map_or(StopReason::Deliberate, |s| s.reason));
             }
-            Ok(Frame::Notify(message)) => deliver(&waiting, message),
-            Ok(_) => {}
+            Ok(Incoming::Frame(Frame::Notify(message))) => deliver(&waiting, message),
+            Ok(Incoming::Frame(_)) => {}
             Err(error) => {
                 tracing::error!(%error, "the daemon sent what cannot be read");
                 break;
@@ -260,18 +269,23 @@ fn answer(waiting: &Mutex<Waiting>, id: u64, outcome: Outcome) {
 }
 
 fn deliver(waiting: &Mutex<Waiting>, message: Notify) {
-    let mut waiting = lock(waiting);
     if message.method == notify::PROGRESS {
         if let Ok(progress) = serde_json::from_value::<Progress>(message.params)
-            && let Some(Call { progress: Some(channel), .. }) = waiting.calls.get(&progress.request)
+            && let Some(Call { progress: Some(channel), .. }) = lock(waiting).calls.get(&progress.request)
         {
             let _ = channel.send(progress);
         }
         return;
     }
     let Some(subscription) = message.params["subscription"].as_u64() else { return };
+    deliver_to(waiting, subscription, Told::Other(message));
+}
+
+/// A subscription that does not keep up is cut off.
+fn deliver_to(waiting: &Mutex<Waiting>, subscription: u64, told: Told) {
+    let mut waiting = lock(waiting);
     if let Some(channel) = waiting.subscriptions.get(&subscription)
-        && channel.try_send(message).is_err()
+        && channel.try_send(told).is_err()
     {
         waiting.subscriptions.remove(&subscription);
     }

@@ -4,14 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use podium_protocol::{
-    ErrorKind, Event, EventNotification, EventsSubscribeParams, EventsSubscribed, Notify,
-    SessionAttachParams, SessionAttached, SessionEnd, SessionResume, SessionResumeParams, SessionStatus,
-    SessionUpdate, WireError,
+    ErrorKind, Event, EventNotification, EventsSubscribeParams, EventsSubscribed, SessionAttachParams,
+    SessionAttached, SessionEnd, SessionResume, SessionResumeParams, SessionStatus, SessionUpdate, WireError,
 };
 use tokio::sync::mpsc;
 
 use crate::client::{Client, EVENT};
-use crate::connection::Connection;
+use crate::connection::{Connection, Told};
 
 /// Pauses between attempts to get back, in milliseconds; after the last the stream gives up.
 const RECONNECT_PAUSES: [u64; 8] = [0, 50, 100, 250, 500, 1000, 2000, 5000];
@@ -19,7 +18,7 @@ const RECONNECT_PAUSES: [u64; 8] = [0, 50, 100, 250, 500, 1000, 2000, 5000];
 struct Source {
     subscription: u64,
     connection: Arc<Connection>,
-    messages: mpsc::Receiver<Notify>,
+    messages: mpsc::Receiver<Told>,
 }
 
 impl Drop for Source {
@@ -78,7 +77,8 @@ impl SessionStream {
                 self.source = None;
                 continue;
             };
-            let Ok(mut update) = serde_json::from_value::<SessionUpdate>(message.params) else { continue };
+            // Of another shape: a newer daemon's.
+            let Told::Session(mut update) = message else { continue };
             update.items.retain(|item| item.seq > self.last_seq);
             if let Some(item) = update.items.last() {
                 self.last_seq = item.seq;
@@ -196,6 +196,7 @@ impl EventStream {
                 self.source = None;
                 continue;
             };
+            let Told::Other(message) = message else { continue };
             if message.method != EVENT {
                 continue;
             }

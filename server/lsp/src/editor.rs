@@ -5,6 +5,7 @@ use std::future::Future;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use serde::Serialize;
 use tokio::sync::watch;
 use tower_lsp::Client;
 use tower_lsp::ls_types::notification::{self, Notification};
@@ -15,6 +16,7 @@ use tower_lsp::ls_types::{
 };
 
 use crate::abilities::Abilities;
+use crate::transport::WayOut;
 
 /// Longest wait for a person's choice.
 const PERSON_TIMEOUT: Duration = Duration::from_secs(300);
@@ -23,13 +25,23 @@ const EDITOR_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(crate) struct Editor {
     client: Client,
+    /// The way out, for what many come of: straight into the queue, and past the service's own.
+    out: WayOut,
     abilities: OnceLock<Abilities>,
     initialized: watch::Sender<bool>,
 }
 
+/// A notification as it goes over the wire.
+#[derive(Serialize)]
+struct Custom<P> {
+    jsonrpc: &'static str,
+    method: &'static str,
+    params: P,
+}
+
 impl Editor {
-    pub(crate) fn new(client: Client) -> Self {
-        Self { client, abilities: OnceLock::new(), initialized: watch::Sender::new(false) }
+    pub(crate) fn new(client: Client, out: WayOut) -> Self {
+        Self { client, out, abilities: OnceLock::new(), initialized: watch::Sender::new(false) }
     }
 
     pub(crate) fn announce(&self, abilities: Abilities) {
@@ -46,7 +58,9 @@ impl Editor {
     }
 
     pub(crate) async fn initialized(&self) {
-        let _ = self.initialized.subscribe().wait_for(|ready| *ready).await;
+        if !*self.initialized.borrow() {
+            let _ = self.initialized.subscribe().wait_for(|ready| *ready).await;
+        }
     }
 
     pub(crate) async fn show(&self, kind: MessageType, message: impl std::fmt::Display) {
@@ -127,9 +141,15 @@ impl Editor {
 
     /// Sends a custom notification, to clients that announced them.
     pub(crate) async fn announce_custom<N: Notification>(&self, params: N::Params) {
-        if self.abilities().podium {
-            self.notify::<N>(params).await;
+        if self.takes_custom() {
+            self.initialized().await;
+            // A client that is gone is told nothing.
+            let _ = self.out.send(&Custom { jsonrpc: "2.0", method: N::METHOD, params }).await;
         }
+    }
+
+    fn takes_custom(&self) -> bool {
+        self.abilities.get().is_some_and(|abilities| abilities.podium)
     }
 
     async fn notify<N: Notification>(&self, params: N::Params) {

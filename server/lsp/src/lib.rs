@@ -158,8 +158,10 @@ pub async fn serve(
     options: LspOptions,
 ) -> bool {
     let daemon = Client::new(options.connect);
+    let way = transport::outgoing();
+    let out = way.0.way_out();
     let builder = LspService::build(|client| Server {
-        state: State::new(Editor::new(client), daemon, options.agent_id),
+        state: State::new(Editor::new(client, out), daemon, options.agent_id),
     });
     let (service, socket) = handlers::register(builder).finish();
     let state = Arc::clone(&service.inner().state);
@@ -172,7 +174,7 @@ pub async fn serve(
         })
     };
     let parent_died = tasks::parent_died(Arc::clone(&state));
-    let ended = transport::serve(input, output, service, socket, queued, parent_died).await;
+    let ended = transport::serve(input, output, way, (service, socket), queued, parent_died).await;
     tracing::info!(?ended, "the client is gone");
     matches!(ended, Ended::Exit | Ended::InputClosed) && state.shut_down.load(Ordering::Acquire)
 }

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use eventsource_client::{Client as _, ClientBuilder, Error as SseError, ReconnectOptions, SSE};
+use futures::future::ready;
 use futures::stream::BoxStream;
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use launchdarkly_sdk_transport::{ByteStream, HttpTransport, ResponseFuture, TransportError};
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
+use sync_wrapper::SyncStream;
 
 use super::retry::{Fault, Refusal};
 
@@ -20,8 +20,6 @@ const MAX_STREAM: usize = 64 * 1024 * 1024;
 const MAX_EVENT: usize = 8 * 1024 * 1024;
 /// Of an error's body.
 const MAX_ERROR: usize = 64 * 1024;
-/// Parts of the body that wait to be read.
-const PARTS_WAITING: usize = 32;
 
 /// A POST whose answer is a stream.
 pub(crate) struct Request {
@@ -149,8 +147,7 @@ async fn read_error(mut body: ByteStream, within: Duration) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// The event source over our own HTTP client. A task of its own reads, since the client's body cannot be shared between
-/// threads as the trait asks.
+/// The event source over our own HTTP client.
 #[derive(Clone)]
 struct Transport {
     client: reqwest::Client,
@@ -161,14 +158,13 @@ struct Transport {
 impl HttpTransport for Transport {
     fn request(&self, request: launchdarkly_sdk_transport::Request<Option<Bytes>>) -> ResponseFuture {
         let (client, too_long) = (self.client.clone(), Arc::clone(&self.too_long));
+        // A task of its own: the client's request cannot be shared between threads as the trait asks.
         let answer = tokio::spawn(async move {
             let request = request.map(|body| reqwest::Body::from(body.unwrap_or_default()));
             let request = reqwest::Request::try_from(request).map_err(TransportError::new)?;
             let response = client.execute(request).await.map_err(without_url)?;
             let (status, headers) = (response.status(), response.headers().clone());
-            let (sender, parts) = mpsc::channel(PARTS_WAITING);
-            tokio::spawn(pump(response, sender, too_long));
-            let body: ByteStream = Box::pin(ReceiverStream::new(parts));
+            let body: ByteStream = Box::pin(SyncStream::new(bounded(response, too_long)));
             let mut answer = launchdarkly_sdk_transport::Response::new(body);
             *answer.status_mut() = status;
             *answer.headers_mut() = headers;
@@ -183,32 +179,19 @@ impl HttpTransport for Transport {
     }
 }
 
-/// Reads the body until it ends, is too much, or nobody wants it.
-async fn pump(
+/// The body until it ends or is too much.
+fn bounded(
     response: reqwest::Response,
-    sender: mpsc::Sender<Result<Bytes, TransportError>>,
     too_long: Arc<AtomicBool>,
-) {
-    let mut parts = response.bytes_stream().map_err(without_url);
+) -> impl Stream<Item = Result<Bytes, TransportError>> + Send {
     let mut bounds = Bounds::default();
-    loop {
-        let part = tokio::select! {
-            part = parts.next() => part,
-            () = sender.closed() => return,
-        };
-        let Some(part) = part else { return };
-        let part = part.and_then(|bytes| {
-            if bounds.hold(&bytes) {
-                return Ok(bytes);
-            }
-            too_long.store(true, Ordering::Relaxed);
-            Err(TransportError::new(std::io::Error::other("the answer is too long")))
-        });
-        let failed = part.is_err();
-        if sender.send(part).await.is_err() || failed {
-            return;
+    response.bytes_stream().map_err(without_url).and_then(move |bytes| {
+        if bounds.hold(&bytes) {
+            return ready(Ok(bytes));
         }
-    }
+        too_long.store(true, Ordering::Relaxed);
+        ready(Err(TransportError::new(std::io::Error::other("the answer is too long"))))
+    })
 }
 
 #[derive(Default)]

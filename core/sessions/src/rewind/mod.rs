@@ -187,7 +187,7 @@ impl Sessions {
             Ok(())
         });
         write.await?;
-        running.tell(Update::Item(item.item));
+        running.tell(Update::Items([item.item].into()));
         let mut notes = brought.notes();
         if let Some(provider) = provider {
             provider.abandon(&id).await;

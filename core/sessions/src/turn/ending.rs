@@ -120,9 +120,7 @@ impl Recorder {
         });
         write.await?;
         self.sessions.artifacts.wake();
-        for item in items {
-            self.running.tell(Update::Item(item.item));
-        }
+        self.running.tell(Update::Items(items.into_iter().map(|stored| stored.item).collect()));
         Ok(id)
     }
 

@@ -22,8 +22,8 @@ use crate::rows::SessionRow;
 pub(crate) use recorder::Mark;
 use recorder::Recorder;
 
-/// Chunks that may wait for the store before the provider does.
-const CHUNKS_WAITING: usize = 64;
+/// Chunks that may wait for the store before the provider does; those that wait are stored together.
+const CHUNKS_WAITING: usize = 256;
 
 /// Everything one turn needs.
 pub(crate) struct TurnJob {

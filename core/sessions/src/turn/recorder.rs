@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use podium_artifacts::NewArtifact;
 use podium_protocol::{CheckpointKind, CheckpointRef, ItemKind, SessionItem, SessionStatus, Usage};
@@ -20,6 +21,9 @@ use crate::hub::{Running, Update};
 use crate::manager::Inner;
 use crate::provider::{Chunk, ToolCall};
 use crate::rows::{self, StoredItem};
+
+/// Shortest time from one checkpoint of an answer to the next: however fast it comes, the disk is not what it waits for.
+const BETWEEN_CHECKPOINTS: Duration = Duration::from_millis(250);
 
 /// How far the turn's text was when the provider's state was stored: what a resumed provider says again up to what is
 /// shown is left out.
@@ -73,6 +77,8 @@ pub(super) struct Recorder {
     /// Something else than text came since a state could be stored.
     beyond_text: bool,
     since_checkpoint: u64,
+    /// When the last one was made; the turn's beginning before the first.
+    checkpointed: Instant,
     /// Of the steps before, of this one, and how much of both is stored.
     used_before: Usage,
     used_now: Usage,
@@ -115,6 +121,7 @@ impl Recorder {
             place: None,
             beyond_text: false,
             since_checkpoint: 0,
+            checkpointed: Instant::now(),
             used_before: Usage::default(),
             used_now: Usage::default(),
             used_stored: Usage::default(),
@@ -124,17 +131,19 @@ impl Recorder {
         }
     }
 
-    /// Stores a batch in one transaction, then shows it.
+    /// Stores a batch in one transaction, then shows it. A checkpoint comes behind it: nobody waits for the disk, or for a
+    /// look at the files, to see a text.
     pub(super) async fn record(&mut self, batch: Vec<Chunk>) -> Result<(), SessionError> {
         let mut items = Vec::new();
-        let mut checkpoint = None;
         for chunk in batch {
             self.take(chunk, &mut items);
-            if self.since_checkpoint >= self.sessions.checkpoint_items() {
-                checkpoint = Some(self.checkpoint_item(&mut items));
-            }
         }
-        self.store(items, checkpoint).await
+        self.store(items).await?;
+        let due = self.since_checkpoint >= self.sessions.checkpoint_items();
+        if due && self.checkpointed.elapsed() >= BETWEEN_CHECKPOINTS {
+            self.store_checkpoint().await?;
+        }
+        Ok(())
     }
 
     fn take(&mut self, chunk: Chunk, items: &mut Vec<StoredItem>) {
@@ -280,6 +289,7 @@ impl Recorder {
 
     pub(super) fn checkpoint_item(&mut self, items: &mut Vec<StoredItem>) -> CheckpointRef {
         self.since_checkpoint = 0;
+        self.checkpointed = Instant::now();
         let id = uuid::Uuid::now_v7().to_string();
         let checkpoint = CheckpointRef { id: id.clone(), seq: self.seq };
         let item =
@@ -288,12 +298,8 @@ impl Recorder {
         checkpoint
     }
 
-    /// Commits, then shows. A checkpoint survives the loss of power, pieces of text the death of the process.
-    async fn store(
-        &mut self,
-        items: Vec<StoredItem>,
-        checkpoint: Option<CheckpointRef>,
-    ) -> Result<(), SessionError> {
+    /// Commits, then shows. Pieces of text survive the death of the process.
+    async fn store(&mut self, items: Vec<StoredItem>) -> Result<(), SessionError> {
         let place = self.place.take();
         if items.is_empty() && place.is_none() {
             return Ok(());
@@ -303,39 +309,50 @@ impl Recorder {
             self.state.clone_from(&place.state);
             self.mark = Some(place.mark.clone());
         }
-        let checkpoint = match checkpoint {
-            Some(at) => Some(self.within(at).await),
-            None => None,
-        };
-        let durability = if checkpoint.is_some() { Durability::Power } else { Durability::Process };
-        let (session, rows) = (self.session.clone(), items.clone());
-        let usage = if checkpoint.is_some() { self.unstored_usage() } else { Usage::default() };
-        let priced = self.priced;
-        let write = self.sessions.store.write::<(), SessionError>(durability, move |tx| {
+        let (session, rows) = (self.session.clone(), Arc::new(items));
+        let stored = Arc::clone(&rows);
+        let write = self.sessions.store.write::<(), SessionError>(Durability::Process, move |tx| {
             rows::append(tx, &session, &rows)?;
             if let Some(place) = place {
                 rows::set_state(tx, &session, &place.state, &place.mark)?;
             }
-            if let Some(checkpoint) = checkpoint {
-                rows::add_usage(tx, &session, &usage, priced)?;
-                rows::add_checkpoint(tx, &session, &checkpoint)?;
-                tx.emit(&checkpoint_event(&session, &checkpoint.at))?;
-            }
             Ok(())
         });
-        if let Err(error) = write.await {
-            // Their numbers are free again: what ends the turn follows what is stored.
-            self.seq = self.stored;
-            return Err(error);
-        }
-        if checkpoint_among(&items) {
-            self.used_stored = self.usage();
-        }
-        self.now_stored(items);
+        self.written(write.await)?;
+        self.now_stored(stored);
         if placed {
             self.running.stored(&self.state);
         }
         Ok(())
+    }
+
+    /// Commits a checkpoint of what is stored, which survives the loss of power, then shows it.
+    async fn store_checkpoint(&mut self) -> Result<(), SessionError> {
+        let mut items = Vec::new();
+        let at = self.checkpoint_item(&mut items);
+        let checkpoint = self.within(at).await;
+        let (session, rows) = (self.session.clone(), Arc::new(items));
+        let stored = Arc::clone(&rows);
+        let (usage, priced) = (self.unstored_usage(), self.priced);
+        let write = self.sessions.store.write::<(), SessionError>(Durability::Power, move |tx| {
+            rows::append(tx, &session, &rows)?;
+            rows::add_usage(tx, &session, &usage, priced)?;
+            rows::add_checkpoint(tx, &session, &checkpoint)?;
+            tx.emit(&checkpoint_event(&session, &checkpoint.at))?;
+            Ok(())
+        });
+        self.written(write.await)?;
+        self.usage_is_stored();
+        self.now_stored(stored);
+        Ok(())
+    }
+
+    fn written(&mut self, outcome: Result<(), SessionError>) -> Result<(), SessionError> {
+        if outcome.is_err() {
+            // Their numbers are free again: what ends the turn follows what is stored.
+            self.seq = self.stored;
+        }
+        outcome
     }
 
     /// A checkpoint in the middle of the answer, with the files as they are.
@@ -346,11 +363,17 @@ impl Recorder {
     }
 
     /// Items that are committed become known and shown.
-    pub(super) fn now_stored(&mut self, items: Vec<StoredItem>) {
+    fn now_stored(&mut self, items: Arc<Vec<StoredItem>>) {
         self.stored = self.seq;
+        // The writer is done with them.
+        let items = Arc::unwrap_or_clone(items);
+        let mut shown = Vec::with_capacity(items.len());
         for stored in items {
             self.history.push(&stored.item, stored.tokens);
-            self.running.tell(Update::Item(stored.item));
+            shown.push(stored.item);
+        }
+        if !shown.is_empty() {
+            self.running.tell(Update::Items(shown.into()));
         }
     }
 
@@ -424,10 +447,6 @@ impl Recorder {
             cost_usd: (now.cost_usd - stored.cost_usd).max(0.0),
         }
     }
-}
-
-fn checkpoint_among(items: &[StoredItem]) -> bool {
-    items.iter().any(|stored| stored.item.kind == ItemKind::Checkpoint)
 }
 
 /// Every text in it.

@@ -5,6 +5,8 @@ use podium_protocol::{
 };
 use podium_sessions::{Attachment, SessionError, Start, Update};
 
+use tokio::sync::broadcast::error::RecvError;
+
 use crate::script::Script;
 use crate::{ask, assert_gapless, bed, follow, text};
 
@@ -45,9 +47,9 @@ async fn nothing_is_shown_that_is_not_stored() {
     let mut seen = 0;
     while let Ok(update) = updates.recv().await {
         match update {
-            Update::Item(item) => {
-                let (stored, _) = bed.sessions.items(&started.id, item.seq - 1).await.unwrap();
-                assert_eq!(stored[0], item);
+            Update::Items(items) => {
+                let (stored, _) = bed.sessions.items(&started.id, items[0].seq - 1).await.unwrap();
+                assert_eq!(stored[..items.len()], items[..]);
                 seen += 1;
             }
             Update::End(_) => break,
@@ -139,4 +141,28 @@ async fn a_secret_in_a_prompt_is_neither_stored_nor_sent() {
     let shown = bed.sessions.show(Some(&id), 0).await.unwrap();
     assert_eq!(shown.session.title, "Why does [redacted:MY_API_KEY] not work?");
     assert_eq!(shown.items[0].text, shown.session.title);
+}
+
+#[tokio::test]
+async fn an_answer_that_goes_on_has_checkpoints_in_its_middle() {
+    let dir = tempfile::tempdir().unwrap();
+    let bed = bed(dir.path(), "a", Arc::new(Script::of(&"word ".repeat(1_000_000))));
+    let started = bed.sessions.start(ask("p")).await.unwrap();
+    let Attachment::Live(mut updates) = bed.sessions.attach(&started.id) else { panic!("it runs") };
+    let made = loop {
+        match updates.recv().await {
+            Ok(Update::Items(items)) => {
+                if let Some(item) = items.iter().find(|item| item.kind == ItemKind::Checkpoint) {
+                    break item.clone();
+                }
+            }
+            Ok(Update::Progress(_)) | Err(RecvError::Lagged(_)) => {}
+            other => panic!("it ended before a checkpoint: {other:?}"),
+        }
+    };
+    assert_eq!(made.data.unwrap()["seq"], made.seq - 1);
+    let newest = bed.sessions.info(&started.id).await.unwrap().checkpoint.unwrap();
+    assert!(newest.seq >= made.seq - 1, "{newest:?}");
+    let (_, status) = bed.sessions.cancel(&started.id).await.unwrap();
+    assert_eq!(status, SessionStatus::Cancelled);
 }

@@ -72,9 +72,12 @@ async fn follow(sessions: &Sessions, id: &str) -> (Vec<SessionItem>, SessionEnd)
     if let Attachment::Live(mut updates) = attachment {
         while let Ok(update) = updates.recv().await {
             match update {
-                Update::Item(item) if items.last().is_none_or(|last| item.seq > last.seq) => items.push(item),
+                Update::Items(told) => {
+                    let seen = items.last().map_or(0, |last| last.seq);
+                    items.extend(told.iter().filter(|item| item.seq > seen).cloned());
+                }
                 Update::End(end) => return (items, end),
-                _ => {}
+                Update::Progress(_) => {}
             }
         }
     }

@@ -55,7 +55,7 @@ async fn an_answer_cut_at_any_place_ends_as_the_undisturbed_one() {
         };
         loop {
             match updates.recv().await.unwrap() {
-                Update::Item(item) if item.seq >= cut => break,
+                Update::Items(items) if items.iter().any(|item| item.seq >= cut) => break,
                 Update::End(end) => panic!("it ended before the cut: {end:?}"),
                 _ => {}
             }

@@ -71,3 +71,68 @@ async fn a_sequence_rises_and_a_rolled_back_value_is_given_out_again_or_skipped_
     next(false).await.unwrap_err();
     assert_eq!(next(true).await.unwrap(), 2);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_answered_finds_its_event_whatever_it_is_to_survive() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let mut writers = tokio::task::JoinSet::new();
+    for n in 0..200 {
+        let store = store.clone();
+        let durability = if n % 3 == 0 { Durability::Power } else { Durability::Process };
+        writers.spawn(async move {
+            let emit = store.write::<u64, StoreError>(durability, move |tx| {
+                insert(tx, &n.to_string())?;
+                tx.emit(&NewEvent::new("x.y", format!("x/{n}"), json!({})))
+            });
+            let seq = emit.await.unwrap();
+            assert!(store.head() >= seq, "event {seq} is not told of yet");
+        });
+    }
+    while let Some(outcome) = writers.join_next().await {
+        outcome.unwrap();
+    }
+    assert_eq!((count(&store).await, store.head()), (200, 200));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_close_in_the_middle_leaves_what_was_answered_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let mut writers = tokio::task::JoinSet::new();
+    let (begin, begun) = tokio::sync::watch::channel(0);
+    for n in 0..50 {
+        let (store, begin) = (store.clone(), begin.clone());
+        writers.spawn(async move {
+            let answer = store.write(Durability::Power, move |tx| insert(tx, &n.to_string()));
+            begin.send_modify(|count| *count += 1);
+            answer.await
+        });
+    }
+    begun.clone().wait_for(|count| *count > 10).await.unwrap();
+    store.close();
+    let mut stored = 0;
+    while let Some(outcome) = writers.join_next().await {
+        // A write that came behind the close is refused.
+        stored += i64::from(outcome.unwrap().is_ok());
+    }
+    drop(store);
+    assert_eq!(count(&open(&dir)).await, stored);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_begins_anew_although_somebody_always_writes() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    for n in 0..1_500 {
+        let write = store.write::<(), StoreError>(Durability::Process, move |tx| {
+            let sql = "INSERT INTO inbox (id, agent_id, question, asked_at) VALUES (?1, 'a', ?2, 0)";
+            tx.execute(sql, podium_store::rusqlite::params![n.to_string(), "x".repeat(100_000)])?;
+            Ok(())
+        });
+        write.await.unwrap();
+    }
+    let log = std::fs::metadata(format!("{}-wal", store.path().display())).unwrap().len();
+    assert!(log < 100_000_000, "150 MB were written; the log has {log} bytes");
+    assert_eq!(count(&store).await, 1_500);
+}

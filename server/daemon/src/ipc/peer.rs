@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use podium_protocol::{Caller, Frame, MAX_FRAME, Notify, Outcome, Response, WireError};
+use podium_protocol::{Caller, Frame, MAX_FRAME, Outcome, OutgoingNotify, Response, WireError};
 use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::AbortHandle;
@@ -57,24 +57,28 @@ impl Peer {
 
     /// Sends a frame, waiting while the client is slow. False when the connection is gone.
     pub(crate) async fn send(&self, frame: Frame) -> bool {
-        let bytes = encode(frame);
-        let Ok(room) = Arc::clone(&self.room).acquire_many_owned(needed(&bytes)).await else { return false };
-        self.outgoing.send(Outgoing { bytes, _room: room }).await.is_ok()
+        self.send_bytes(encode(frame)).await
     }
 
     /// Sends a notification, waiting while the client is slow. False when the connection is gone.
     pub(crate) async fn notify(&self, method: &str, params: &impl Serialize) -> bool {
-        let params = serde_json::to_value(params).unwrap_or_default();
-        self.send(Frame::Notify(Notify { method: method.to_owned(), params })).await
+        match encode_notify(method, params) {
+            Some(bytes) => self.send_bytes(bytes).await,
+            None => false,
+        }
     }
 
     /// Sends a notification that may be left out when the client is slow.
     pub(crate) fn notify_lossy(&self, method: &str, params: &impl Serialize) {
-        let params = serde_json::to_value(params).unwrap_or_default();
-        let bytes = encode(Frame::Notify(Notify { method: method.to_owned(), params }));
+        let Some(bytes) = encode_notify(method, params) else { return };
         if let Ok(room) = Arc::clone(&self.room).try_acquire_many_owned(needed(&bytes)) {
             let _ = self.outgoing.try_send(Outgoing { bytes, _room: room });
         }
+    }
+
+    async fn send_bytes(&self, bytes: Bytes) -> bool {
+        let Ok(room) = Arc::clone(&self.room).acquire_many_owned(needed(&bytes)).await else { return false };
+        self.outgoing.send(Outgoing { bytes, _room: room }).await.is_ok()
     }
 
     /// A number for a new subscription; `None` when there are too many.
@@ -145,6 +149,15 @@ fn encode(frame: Frame) -> Bytes {
         Frame::Response(Response { id: id.unwrap_or(0), outcome: Outcome::Err(error) }).encode()
     });
     Bytes::from(bytes.unwrap_or_default())
+}
+
+/// One that is too large for a frame is nobody's.
+fn encode_notify(method: &str, params: &impl Serialize) -> Option<Bytes> {
+    let bytes = OutgoingNotify { method, params }.encode();
+    bytes
+        .map(Bytes::from)
+        .inspect_err(|error| tracing::error!(method, %error, "a notification is not sent"))
+        .ok()
 }
 
 fn needed(bytes: &Bytes) -> u32 {

@@ -212,6 +212,9 @@ pub(crate) async fn attach(call: Call, params: SessionAttachParams) -> Result<Se
     Ok(SessionAttached { subscription, session })
 }
 
+/// Items that wait are put into one message until there are so many.
+const MESSAGE_ITEMS: usize = 100;
+
 /// Sends a session's items above `seq`, each once and in order, and its end.
 struct Follower {
     call: Call,
@@ -228,13 +231,13 @@ impl Follower {
         if let Attachment::Live(mut updates) = attachment {
             loop {
                 match updates.recv().await {
-                    Ok(Update::Item(item)) => {
+                    Ok(Update::Items(first)) => {
                         // What waits as well goes along in one message.
-                        let mut items = vec![item];
+                        let mut items = first.to_vec();
                         let mut rest = None;
-                        while items.len() < 100 {
+                        while items.len() < MESSAGE_ITEMS {
                             match updates.try_recv() {
-                                Ok(Update::Item(item)) => items.push(item),
+                                Ok(Update::Items(more)) => items.extend_from_slice(&more),
                                 Ok(other) => {
                                     rest = Some(other);
                                     break;
@@ -313,7 +316,7 @@ impl Follower {
                 }
                 false
             }
-            Update::Item(item) => self.send_items(vec![item]).await,
+            Update::Items(items) => self.send_items(items.to_vec()).await,
         }
     }
 

@@ -11,3 +11,4 @@ mod writer;
 
 pub(crate) use serve::{Ended, serve};
 pub(crate) use sieve::REQUEST_ID;
+pub(crate) use writer::{WayOut, outgoing};

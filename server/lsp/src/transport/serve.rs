@@ -18,7 +18,7 @@ use tower_service::Service as _;
 
 use super::framing::{FrameReader, Incoming};
 use super::sieve::{Sifted, sift};
-use super::writer::{Outgoing, OutputClosed, outgoing};
+use super::writer::{Outgoing, OutputClosed, Queue};
 use crate::to_lsp::to_error;
 
 /// Requests that may be under way at once; more are answered `busy`.
@@ -37,17 +37,16 @@ pub(crate) enum Ended {
 
 type Answer = Pin<Box<dyn Future<Output = Result<Option<Response>, ExitedError>> + Send>>;
 
-/// Serves until the client leaves. `queued` is told of each answer once its place on the wire is taken: what is
-/// sent from there on arrives after it.
+/// Serves until the client leaves; `way` is all that goes out. `queued` is told of each answer once its place on the wire is
+/// taken: what is sent from there on arrives after it.
 pub(crate) async fn serve<S: LanguageServer>(
     input: impl AsyncRead + Unpin + Send + 'static,
     output: impl AsyncWrite + Unpin + Send + 'static,
-    service: LspService<S>,
-    socket: ClientSocket,
+    (out, queue): (Outgoing, Queue),
+    (service, socket): (LspService<S>, ClientSocket),
     queued: Arc<dyn Fn(&Response) + Send + Sync>,
     parent_died: impl Future<Output = ()>,
 ) -> Ended {
-    let (out, queue) = outgoing();
     let mut writer = tokio::spawn(queue.write_to(output));
     let (mut to_client, from_client) = socket.split();
     let pump = tokio::spawn({

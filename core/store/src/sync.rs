@@ -1,0 +1,107 @@
+//! What is to survive the loss of power is synced by a thread of its own: whoever waits for the disk keeps nobody else from
+//! writing, and all who wait at the same time share one sync.
+
+use std::fs::{File, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+
+use tokio::sync::watch;
+
+use crate::writer::Finish;
+
+/// Commits whose requesters are answered when the disk has them.
+pub(crate) struct Synced {
+    pub(crate) finishers: Vec<Finish>,
+    /// The newest event among them; 0 for none.
+    pub(crate) newest: u64,
+}
+
+pub(crate) struct Syncer {
+    head: watch::Sender<u64>,
+    queue: Option<mpsc::Sender<Synced>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Syncer {
+    /// `path`: of the database, which was written to. Where it has no log, as on some file systems of networks, its commits
+    /// have to be synced by SQLite.
+    pub(crate) fn start(path: &Path, head: watch::Sender<u64>) -> Self {
+        let (queue, commits) = mpsc::channel();
+        let publisher = head.clone();
+        let thread = open(path).and_then(|log| {
+            let named = std::thread::Builder::new().name("store-sync".to_owned());
+            named.spawn(move || run(&log, &commits, &publisher))
+        });
+        match thread {
+            Ok(thread) => Self { head, queue: Some(queue), thread: Some(thread) },
+            Err(error) => {
+                tracing::warn!(%error, "the database's log cannot be synced apart");
+                Self { head, queue: None, thread: None }
+            }
+        }
+    }
+
+    /// Whether commits need not be synced by whoever makes them.
+    pub(crate) fn is_apart(&self) -> bool {
+        self.thread.is_some()
+    }
+
+    /// A transaction is committed: its requesters are answered when the disk has it.
+    pub(crate) fn committed(&self, commit: Synced) {
+        let left = match &self.queue {
+            Some(queue) => queue.send(commit).err().map(|unsent| unsent.0),
+            None => Some(commit),
+        };
+        if let Some(Synced { finishers, newest }) = left {
+            self.publish(newest);
+            finishers.into_iter().for_each(|finish| finish(Ok(())));
+        }
+    }
+
+    /// Tells the readers of the log.
+    pub(crate) fn publish(&self, newest: u64) {
+        publish(&self.head, newest);
+    }
+}
+
+impl Drop for Syncer {
+    fn drop(&mut self) {
+        self.queue.take();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The log lies beside the database, under the same name for as long as a connection is open.
+fn open(path: &Path) -> std::io::Result<File> {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    OpenOptions::new().read(true).write(true).open(PathBuf::from(log))
+}
+
+fn run(log: &File, commits: &mpsc::Receiver<Synced>, head: &watch::Sender<u64>) {
+    while let Ok(first) = commits.recv() {
+        // What was committed before the sync begins is synced with it.
+        let waiting: Vec<Synced> = std::iter::once(first).chain(commits.try_iter()).collect();
+        let synced = log.sync_data().map_err(|error| {
+            tracing::error!(%error, "the disk did not take what was committed");
+            format!("it would not survive a loss of power: {error}")
+        });
+        for Synced { finishers, newest } in waiting {
+            publish(head, newest);
+            for finish in finishers {
+                finish(synced.clone());
+            }
+        }
+    }
+}
+
+fn publish(head: &watch::Sender<u64>, newest: u64) {
+    head.send_if_modified(|seen| {
+        let rises = newest > *seen;
+        *seen = newest.max(*seen);
+        rises
+    });
+}
