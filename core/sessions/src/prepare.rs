@@ -69,7 +69,7 @@ impl Sessions {
     ) -> Result<TurnJob, SessionError> {
         let id = row.info.id.clone();
         let read = move |conn: &podium_store::rusqlite::Connection| -> Result<_, SessionError> {
-            Ok(rows::items(conn, &id, 0, usize::MAX, usize::MAX)?.0)
+            Ok(rows::undated(conn, &id)?)
         };
         let history = History::of(self.inner.store.read(read).await?);
         let request: serde_json::Value = serde_json::from_str(&row.request).unwrap_or_default();

@@ -262,6 +262,15 @@ pub(crate) fn items(
     Ok((found, false))
 }
 
+/// All items, for what follows them and does not ask when they were: their times are empty.
+pub(crate) fn undated(conn: &Connection, session: &str) -> Result<Vec<StoredItem>, StoreError> {
+    let mut statement = conn.prepare_cached(
+        "SELECT seq, kind, text, final, data, tokens, time FROM items WHERE session = ?1 ORDER BY seq",
+    )?;
+    let rows = statement.query_map([session], |row| read_with(row, |_| String::new()))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
 /// The last item up to a number that a reader of the transcript sees.
 pub(crate) fn visible_until(
     conn: &Connection,
@@ -277,6 +286,10 @@ pub(crate) fn visible_until(
 }
 
 fn read_item(row: &Row<'_>) -> Result<StoredItem, SqlError> {
+    read_with(row, rfc3339)
+}
+
+fn read_with(row: &Row<'_>, time: impl Fn(i64) -> String) -> Result<StoredItem, SqlError> {
     let (data, tokens): (Option<String>, Option<Vec<u8>>) = (row.get(4)?, row.get(5)?);
     let at = row.get(6)?;
     let item = SessionItem {
@@ -285,7 +298,7 @@ fn read_item(row: &Row<'_>) -> Result<StoredItem, SqlError> {
         text: row.get(2)?,
         is_final: row.get(3)?,
         data: data.and_then(|d| serde_json::from_str(&d).ok()),
-        time: rfc3339(at),
+        time: time(at),
     };
     let tokens = tokens.unwrap_or_default();
     let tokens = tokens.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
