@@ -39,6 +39,7 @@ fn from_spares(
     environment.imi(["list"]).within(repo).ok();
     let (mut ours, mut theirs) = (Samples::default(), Samples::default());
     for round in 0..rounds {
+        told(&format!("from a spare, {} of {rounds}", round + 1));
         let ready = || (spares(repo) == 2).then_some(());
         Poll::new(PATIENCE).until(ready).context("the spares are not made")?;
         let start = Instant::now();
@@ -58,6 +59,7 @@ fn cold(environment: &TestEnvironment, repo: &TestRepo<'_>, files: usize, rounds
     environment.imi(["list"]).within(repo).ok();
     let (mut ours, mut serial, mut parallel) = (Samples::default(), Samples::default(), Samples::default());
     for round in 0..rounds {
+        told(&format!("without a spare, {} of {rounds}", round + 1));
         let start = Instant::now();
         let made = environment.imi(["feat", &format!("cold{round}")]).within(repo).data();
         ours.push(start.elapsed());
@@ -76,6 +78,7 @@ fn cold(environment: &TestEnvironment, repo: &TestRepo<'_>, files: usize, rounds
 
 fn at_once(environment: &TestEnvironment, repo: &TestRepo<'_>, files: usize) -> Result<Row> {
     configure(repo, 2)?;
+    told(&format!("{AT_ONCE} at once"));
     let start = Instant::now();
     std::thread::scope(|scope| {
         for number in 0..AT_ONCE {
@@ -85,6 +88,7 @@ fn at_once(environment: &TestEnvironment, repo: &TestRepo<'_>, files: usize) -> 
     let (mut ours, mut theirs) = (Samples::default(), Samples::default());
     ours.push(start.elapsed());
     let start = Instant::now();
+    told(&format!("{AT_ONCE} one after the other, by git"));
     for number in 0..AT_ONCE {
         by_git(repo, &format!("git-many{number}"), &[], &mut Samples::default());
     }
@@ -92,6 +96,11 @@ fn at_once(environment: &TestEnvironment, repo: &TestRepo<'_>, files: usize) -> 
     Ok(Row::new(format!("{AT_ONCE} at once, {files} files"), Figure::ms(&ours))
         .peer("git worktree add, one after the other", Figure::ms(&theirs))
         .note("at once git's own would fail over its locks"))
+}
+
+/// This part takes minutes: where it is.
+fn told(place: &str) {
+    eprintln!("  {place}");
 }
 
 fn by_git(repo: &TestRepo<'_>, name: &str, settings: &[&str], samples: &mut Samples) {
