@@ -82,6 +82,6 @@ fn open(path: &Path) -> Result<Connection, rusqlite::Error> {
 }
 
 /// As far as it goes without keeping anybody waiting.
-fn copy(conn: &Connection) -> Result<(), rusqlite::Error> {
+pub(crate) fn copy(conn: &Connection) -> Result<(), rusqlite::Error> {
     conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
 }

@@ -10,7 +10,7 @@ use std::sync::mpsc;
 use rusqlite::{Connection, params};
 use tokio::sync::watch;
 
-use crate::checkpoint::Checkpointer;
+use crate::checkpoint::{self, Checkpointer};
 use crate::sync::{Synced, Syncer};
 use crate::{NewEvent, StoreError, now_ms};
 
@@ -183,6 +183,8 @@ fn commit(conn: &Connection, batch: Vec<Job>, syncer: &Syncer) {
         Err(error) => {
             tracing::error!(%error, "a transaction was not committed");
             let _ = conn.execute_batch("ROLLBACK");
+            // What the log holds is copied, so that it can begin anew: a full disk still takes small changes.
+            let _ = checkpoint::copy(conn);
             ran.fail(&error.to_string());
         }
     }
