@@ -26,6 +26,7 @@ mod matrix;
 mod network;
 mod region;
 mod sampler;
+mod tls;
 mod tokenizer;
 
 pub use cache::{ModelCache, ModelState, ModelStatus};
@@ -37,4 +38,5 @@ pub use generation::{
 };
 pub use network::LoadedModel;
 pub use sampler::SamplerParams;
+pub use tls::install_tls;
 pub use tokenizer::{TextDecoder, Tokenizer};

@@ -171,6 +171,7 @@ impl Clients {
         options: &PipOptions,
     ) -> std::result::Result<Self, reqwest::Error> {
         let build = |trusting: bool| -> std::result::Result<Client, reqwest::Error> {
+            crate::install_tls();
             let mut builder = Client::builder()
                 .user_agent(concat!("podium/", env!("CARGO_PKG_VERSION")))
                 .connect_timeout(CONNECT_TIMEOUT)

@@ -51,6 +51,7 @@ impl Clients {
 
 impl Way {
     fn build(&self) -> Result<Client, String> {
+        podium_models::install_tls();
         let mut builder = Client::builder()
             .user_agent(concat!("podium/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT)

@@ -118,6 +118,7 @@ fn access<'a>(query: &'a ForgeQuery, configured: &str) -> Result<Access<'a>, For
 
 /// Only what the client's variables say counts: the daemon's own environment is not its user's.
 fn client(query: &ForgeQuery) -> reqwest::Result<Client> {
+    podium_models::install_tls();
     let mut builder = Client::builder()
         .user_agent(concat!("podium/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT)

@@ -112,7 +112,7 @@ async fn what_one_stores_another_finds_and_reads_in_parts() {
     let repo = environment.repo();
     let one = Agent::start(&environment, repo.path(), &["--agent-id", "one"]).await;
     let text = format!("The lighthouse stands.\n{}", "line of text\n".repeat(8_000));
-    let stored = one.done("artifact_put", json!({ "title": "Notes", "kind": "note", "text": text })).await;
+    let stored = one.done("artifact_put", json!({ "title": "Notes", "kind": "report", "text": text })).await;
     let id = stored["id"].as_str().unwrap();
     let hits = one.done("artifact_search", json!({ "query": "lighthouse" })).await;
     assert_eq!(hits["hits"][0]["id"], id, "{hits:#}");

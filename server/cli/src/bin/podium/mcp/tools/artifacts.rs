@@ -86,7 +86,7 @@ pub(in super::super) async fn part_of(desk: &Desk, id: String, offset: usize) ->
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Put {
     title: String,
-    /// note, report, log, ...
+    /// One of: code, docs, tests, config, log, report.
     kind: String,
     text: String,
 }
