@@ -265,6 +265,14 @@ methods['podium/session/list'] = function()
   end
   return { sessions = list }
 end
+methods['podium/session/search'] = function(params)
+  local hits = {}
+  for _, session in vim.spairs(state.sessions) do
+    local match = { seq = 1, kind = 'text', snippet = ('the\n%s was dark'):format(params.query) }
+    hits[#hits + 1] = vim.tbl_extend('error', session_info(session), { matches = { match } })
+  end
+  return { sessions = hits }
+end
 methods['podium/session/show'] = function(params)
   local session = state.sessions[params.id]
   return vim.tbl_extend('error', session_info(session), { items = session.items, more = false })

@@ -12,11 +12,13 @@ local KINDS = {
   rewind = 'before a rewind',
 }
 
----@param info table SessionInfo
+---@param info table SessionInfo, or SessionHit
 ---@return string
 local function describe(info)
   local place = info.worktree and (' [%s]'):format(info.worktree) or ''
-  return ('%-11s %s%s'):format(info.status, info.title, place)
+  local found = vim.tbl_get(info, 'matches', 1, 'snippet')
+  local where = found and ('  … %s'):format((found:gsub('%s+', ' '))) or ''
+  return ('%-11s %s%s%s'):format(info.status, info.title, place, where)
 end
 
 ---@param sessions table[]
@@ -54,7 +56,7 @@ function M.search(query)
     end)
     return
   end
-  server.ask('session/list', { query = query }, function(answer)
+  server.ask('session/search', { query = query }, function(answer)
     if #answer.sessions == 0 then
       return notice.info(('no session holds %q'):format(query))
     end

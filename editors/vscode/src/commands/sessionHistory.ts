@@ -1,7 +1,7 @@
 /** Find past sessions; go back in one, or go another way from there. */
 
 import * as vscode from "vscode";
-import type { Checkpoint, SessionInfo } from "../protocol";
+import type { Checkpoint, SessionHit, SessionInfo } from "../protocol";
 import { checkpointWords, sessionRow } from "../text/session";
 import { shortened } from "../text/markdown";
 import { clock } from "../text/time";
@@ -29,6 +29,8 @@ async function search(context: CommandContext): Promise<void> {
   pick.placeholder = "Words of a prompt, an answer or a tool call";
   pick.title = "Search Sessions";
   pick.ignoreFocusOut = true;
+  // Snippets hold the words, titles need not.
+  pick.matchOnDetail = true;
   let timer: NodeJS.Timeout | undefined;
   let round = 0;
   const ask = async (query: string): Promise<void> => {
@@ -64,13 +66,17 @@ async function search(context: CommandContext): Promise<void> {
 }
 
 async function find(context: CommandContext, query: string): Promise<Found[]> {
-  const words = query === "" ? {} : { query };
-  const { sessions } = await context.server.act("podium/session/list", { ...words, limit: FOUND });
-  return sessions.map(item);
+  if (query === "") {
+    const { sessions } = await context.server.act("podium/session/list", { limit: FOUND });
+    return sessions.map((session) => item(session));
+  }
+  const { sessions } = await context.server.act("podium/session/search", { query, limit: FOUND });
+  return sessions.map((hit) => item(hit, hit));
 }
 
-function item(session: SessionInfo): Found {
+function item(session: SessionInfo, hit?: SessionHit): Found {
   const row = sessionRow(session, new Date());
+  const snippet = hit?.matches[0]?.snippet;
   return {
     label: row.label,
     description: row.description,
@@ -78,6 +84,7 @@ function item(session: SessionInfo): Found {
     // The server has chosen; the picker's own filter must not take anything away.
     alwaysShow: true,
     id: session.id,
+    ...(snippet === undefined ? {} : { detail: shortened(snippet, 160) }),
   };
 }
 

@@ -163,7 +163,8 @@ return function(test)
     wait('the session', function()
       return vim.api.nvim_buf_get_name(0) == 'podium://session/done'
     end)
-    equal({ #asked.shown, support.sent('podium/session/list')[1].query }, { 1, 'lighthouse' })
+    equal({ #asked.shown, support.sent('podium/session/search')[1].query }, { 1, 'lighthouse' })
+    equal(asked.shown[1]:match('  … .*$'), '  … the lighthouse was dark')
     vim.cmd('Podium session fork')
     wait('the fork', function()
       return vim.api.nvim_buf_get_name(0) == 'podium://session/forked'

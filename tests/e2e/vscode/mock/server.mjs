@@ -1,7 +1,7 @@
 // The language server's side of the extension's conversation.
 import { fileURLToPath } from "node:url";
 import { changes, revert } from "./agent.mjs";
-import { attach, cancel, goOn, listSessions, resume, start } from "./sessions.mjs";
+import { attach, cancel, goOn, listSessions, resume, searchSessions, start } from "./sessions.mjs";
 import { connect } from "./wire.mjs";
 import { change, claim, createWorktree, load, me, onChange, Refused, release, removeWorktree, undoRemove, worktrees } from "./world.mjs";
 
@@ -85,7 +85,8 @@ export function serve() {
     "podium/worktree/undo": (params) => undoRemove(dirOf(folderOf(params)), params.id),
     "podium/claim/acquire": (params) => claim(named(params, params.worktree).name, params.agentId ?? me, params.force),
     "podium/claim/release": (params) => release(named(params, params.worktree).name),
-    "podium/session/list": ({ query = "" }) => ({ sessions: listSessions().filter(({ id }) => JSON.stringify(load().sessions[id]).includes(query)) }),
+    "podium/session/list": () => ({ sessions: listSessions() }),
+    "podium/session/search": ({ query }) => ({ sessions: searchSessions(query) }),
     "podium/session/show": ({ id, fromSeq = 0 }) => {
       const session = load().sessions[id];
       if (!session) throw new Refused("not_found", `no session ${id}`);

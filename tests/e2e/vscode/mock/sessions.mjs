@@ -29,6 +29,14 @@ export function listSessions() {
     .reverse();
 }
 
+/** Sessions with an item that holds the words, and that item. */
+export function searchSessions(query) {
+  return listSessions().flatMap((session) => {
+    const matches = load().sessions[session.id].items.filter(({ text }) => text.toLowerCase().includes(query.toLowerCase()));
+    return matches.length === 0 ? [] : [{ ...session, matches: matches.slice(0, 3).map(({ seq, kind, text }) => ({ seq, kind, snippet: text })) }];
+  });
+}
+
 export function start({ prompt, provider, worktree, agentId, repo }) {
   const id = randomUUID();
   const now = new Date().toISOString();
