@@ -165,15 +165,23 @@ impl Server {
             Some(below) => blocking(move || served::folder(&ctx, &below.to_string_lossy())).await?,
         };
         let line = asked.line();
+        let (mut summary, mut detail, mut known) = (asked.summary(), line.clone(), line.clone());
+        if !folder.as_os_str().is_empty() {
+            // The same line does something else in another folder: what was allowed for the root does not cover it.
+            let place = folder.display();
+            summary.push_str(&format!(" in {place}"));
+            detail.push_str(&format!("\nin the folder {place}"));
+            known.push_str(&format!("\0{place}"));
+        }
         let question = Question {
-            key: asks::key(&self.run, &["terminal", &id.to_string()], &json!(line)),
+            key: asks::key(&self.run, &["terminal", &id.to_string()], &json!(known)),
             tool: "run_command".to_owned(),
-            summary: asked.summary(),
-            detail: Some(line.clone()),
-            command: Some(line.clone()),
+            summary,
+            detail: Some(detail),
+            command: Some(line),
             ..Question::default()
         };
-        self.permitted(question, &Allowed::Command(line), chunks).await?;
+        self.permitted(question, &Allowed::Command(known), chunks).await?;
         self.terminals.create(&root, &folder, asked, &self.env, &self.room).await
     }
 

@@ -171,6 +171,22 @@ async fn variables_of_a_command_are_part_of_what_is_asked() {
 }
 
 #[tokio::test]
+async fn the_folder_of_a_command_is_part_of_what_is_asked() {
+    let dir = tempfile::tempdir().unwrap();
+    configure(dir.path());
+    let sub = dir.path().join("tree/sub");
+    let (_, start) = in_tree(dir.path(), &format!("elsewhere {} pwd", sub.display()));
+    fs::create_dir(&sub).unwrap();
+    let bed = bed(dir.path(), "a");
+    let id = bed.sessions.start(start).await.unwrap().id;
+    let question = within(answer(&bed.store, InboxDecision::Allow)).await;
+    assert_eq!(question, "run `pwd` in sub: pwd\nin the folder sub");
+    let (items, end) = within(follow(&bed.sessions, &id)).await;
+    let expected = format!("{}\n", sub.canonicalize().unwrap().display());
+    assert_eq!((text(&items), end.reason), (expected, None));
+}
+
+#[tokio::test]
 async fn a_question_is_still_answered_after_the_daemon_was_replaced() {
     let dir = tempfile::tempdir().unwrap();
     configure(dir.path());

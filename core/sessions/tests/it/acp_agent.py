@@ -104,6 +104,13 @@ class Scripted(Agent):
         output = await self.conn.terminal_output(session_id, made.terminal_id)
         await self.say(session_id, f"{exited.exit_code} {output.output}")
 
+    async def do_elsewhere(self, session_id: str, text: str, folder: str, *words: str):
+        """Runs a command in a folder of the worktree."""
+        made = await self.conn.create_terminal(session_id, " ".join(words), cwd=folder)
+        await self.conn.wait_for_terminal_exit(session_id, made.terminal_id)
+        output = await self.conn.terminal_output(session_id, made.terminal_id)
+        await self.say(session_id, output.output)
+
     async def may_read(self, session_id: str, call: str, *paths: str) -> str:
         answer = await self.conn.request_permission(
             session_id,

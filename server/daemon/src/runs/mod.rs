@@ -80,7 +80,7 @@ async fn start_in(
         Ok(begun) => {
             let following = daemon.runs.follow(&id);
             opening.keep();
-            tokio::spawn(see_through(Arc::clone(daemon), id, following));
+            tokio::spawn(see_through(Arc::clone(daemon), id, following, Until::Over));
             Ok(begun)
         }
         Err(error) => {
@@ -214,23 +214,40 @@ pub(crate) async fn turn(daemon: &Daemon, session: &str) -> Result<Option<OwnedM
     }
 }
 
-/// Somebody goes on with the session of a run: what it does from now on is of the run again.
-pub(crate) async fn adopt(daemon: &Arc<Daemon>, session: &str) -> Result<(), WireError> {
-    daemon.runs.open(&daemon.sessions, session);
-    let reopened = reopen(daemon, session).await;
-    if let Ok(false) = reopened {
-        daemon.runs.close(session);
-        return Ok(());
-    }
-    // Also where that could not be stored: its turn runs, and the end of it closes what was opened here.
-    let following = daemon.runs.follow(session);
-    tokio::spawn(see_through(Arc::clone(daemon), session.to_owned(), following));
-    reopened.map(drop)
+/// A run whose session is about to be gone on with. Its row is open before the turn begins, so that a daemon which ends in
+/// between leaves a run that the next one finishes.
+pub(crate) struct Reopened {
+    daemon: Arc<Daemon>,
+    session: String,
+    following: Following,
 }
 
-async fn reopen(daemon: &Daemon, session: &str) -> Result<bool, WireError> {
+/// Somebody goes on with the session: what it does from now on is of the run again. `None` where there is no run, or
+/// another one has its worktree.
+pub(crate) async fn reopen(daemon: &Arc<Daemon>, session: &str) -> Result<Option<Reopened>, WireError> {
     let token = claim_token(daemon, session).await?;
-    rows::reopen(&daemon.store, session, token).await
+    let was_open = daemon.runs.is_open(session);
+    daemon.runs.open(&daemon.sessions, session);
+    match rows::reopen(&daemon.store, session, token).await {
+        Ok(true) => {}
+        other => {
+            if !was_open {
+                daemon.runs.close(session);
+            }
+            return other.map(|_| None);
+        }
+    }
+    let following = daemon.runs.follow(session);
+    Ok(Some(Reopened { daemon: Arc::clone(daemon), session: session.to_owned(), following }))
+}
+
+impl Reopened {
+    /// Follows what the session does now. Where it was not `begun`, the run ends as it had.
+    pub(crate) fn follow(self, begun: bool) {
+        let Self { daemon, session, following } = self;
+        let until = if begun { Until::Over } else { Until::GivenUp };
+        tokio::spawn(see_through(daemon, session, following, until));
+    }
 }
 
 /// The session may be over without a turn that anybody follows: then its run is brought to its end.
@@ -274,9 +291,9 @@ impl Until {
 }
 
 /// Follows the session to its end.
-async fn see_through(daemon: Arc<Daemon>, session: String, following: Following) {
+async fn see_through(daemon: Arc<Daemon>, session: String, following: Following, until: Until) {
     at_rest(&daemon, &session).await;
-    finish::finish(&daemon, &session, Until::Over).await;
+    finish::finish(&daemon, &session, until).await;
     drop(following);
 }
 

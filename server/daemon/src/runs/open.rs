@@ -41,6 +41,10 @@ impl Runs {
         }
     }
 
+    pub(super) fn is_open(&self, session: &str) -> bool {
+        lock(&self.held).contains_key(session)
+    }
+
     pub(super) fn close(&self, session: &str) {
         lock(&self.stuck).remove(session);
         let held = lock(&self.held).remove(session);

@@ -137,13 +137,20 @@ async fn take_up(call: &Call, id: &str, next: Next) -> Result<SessionStarted, Wi
         let at = RepoSelector { repo: Some(path.clone()), ..Default::default() };
         claim(call, name, agent, &info.id, &at).await?;
     }
-    let started = call.daemon.sessions.go_on(&info.id, next, call.env.clone()).await;
-    if started.as_ref().is_ok_and(|started| turn.is_some() && !nothing_to_do && !started.joined) {
-        runs::adopt(&call.daemon, &info.id).await?;
-    }
-    drop(announced);
-    call.daemon.activity.notify_waiters();
-    Ok(started?)
+    let taken_up = turn.is_some() && !nothing_to_do && !call.daemon.sessions.is_running(&info.id);
+    let (daemon, env) = (std::sync::Arc::clone(&call.daemon), call.env.clone());
+    // From here on to its end, also when the client goes away: a run that is open again is followed.
+    let go_on = async move {
+        let reopened = if taken_up { runs::reopen(&daemon, &info.id).await? } else { None };
+        let started = daemon.sessions.go_on(&info.id, next, env).await;
+        if let Some(reopened) = reopened {
+            reopened.follow(started.is_ok());
+        }
+        drop((turn, announced));
+        daemon.activity.notify_waiters();
+        Ok(started?)
+    };
+    tokio::spawn(go_on).await.unwrap_or_else(|_| Err(WireError::internal("the session was not gone on with")))
 }
 
 pub(crate) async fn resume(call: Call, params: SessionResumeParams) -> Result<SessionStarted, WireError> {
