@@ -244,6 +244,89 @@ fn a_task_that_nobody_goes_on_with_is_committed_as_unfinished_and_freed() {
 }
 
 #[test]
+fn a_further_turn_of_a_task_whose_client_is_gone_is_seen_through() {
+    let environment = TestEnvironment::new();
+    let repo = environment.repo();
+    let gate = Arc::new(Gate::default());
+    let held = Arc::clone(&gate);
+    let model = Messages::answering_by(move |body| {
+        match (conversation(body).1, body.to_string().contains("And more")) {
+            (0, _) => vec![write("note.txt")],
+            (1, true) => {
+                held.wait();
+                vec![Block::tool("t2", "write_file", json!({ "path": "more.txt", "content": "more\n" }))]
+            }
+            _ => vec![Block::text("Done.")],
+        }
+    });
+    let mut lines =
+        run(&environment, &model, &repo, &["--task", "Write the note", "--agent-id", "mine"]).lines();
+    let session = lines.read_type("session")["id"].as_str().unwrap().to_owned();
+    assert_eq!(lines.read_type("end")["released"], true);
+    let resume = environment.jelmore(["sessions", "resume", &session, "--prompt", "And more"]).within(&repo);
+    let resume =
+        resume.var("ANTHROPIC_API_KEY", "sk-ant-test-0123456789").var("ANTHROPIC_BASE_URL", model.url());
+    let mut lines = resume.lines();
+    eventually("the next turn has begun", || model.asked().len() == 3);
+    lines.kill();
+    assert_eq!(claims(&environment, &repo), ["mine"]);
+    gate.open();
+    eventually("the worktree is free", || claims(&environment, &repo).is_empty());
+    let at = place(&environment, "feat-write-the-note");
+    let log = environment.git(&at, ["log", "-2", "--name-only", "--format=%s"]);
+    assert_eq!(log, "Write the note\n\nmore.txt\nWrite the note\n\nnote.txt");
+    assert_eq!(environment.git(&at, ["status", "--porcelain"]), "");
+}
+
+#[test]
+fn a_task_that_waits_for_a_person_keeps_its_worktree_and_frees_it_when_it_is_cancelled() {
+    let environment = TestEnvironment::new();
+    let repo = environment.repo();
+    let model = Messages::answering_by(|body| match conversation(body) {
+        (_, 0) => vec![write("note.txt")],
+        _ => vec![Block::text("Done.")],
+    });
+    // Used up by the first question: the second one is not asked.
+    environment.podium(["config", "set", "budget.session_tokens", "100"]).ok();
+    let mut lines =
+        run(&environment, &model, &repo, &["--task", "Write the note", "--agent-id", "mine"]).lines();
+    let end = lines.read_type("end");
+    assert_eq!((&end["status"], &end["released"]), (&json!("parked"), &json!(false)), "{end:#}");
+    assert_eq!(lines.finish(), Some(5));
+    assert_eq!(claims(&environment, &repo), ["mine"]);
+    let at = place(&environment, "feat-write-the-note");
+    assert_eq!(environment.git(&at, ["status", "--porcelain"]), "?? note.txt", "it goes on from here");
+    environment.jelmore(["sessions", "cancel", end["session"].as_str().unwrap()]).ok();
+    eventually("the worktree is free", || claims(&environment, &repo).is_empty());
+    assert_eq!(environment.git(&at, ["log", "-1", "--format=%s"]), "Unfinished: Write the note");
+    assert_eq!(environment.git(&at, ["status", "--porcelain"]), "");
+}
+
+#[test]
+fn a_session_is_not_rewound_while_its_task_works_and_its_work_is_whole_afterwards() {
+    let environment = TestEnvironment::new();
+    let repo = environment.repo();
+    let gate = Arc::new(Gate::default());
+    let model = held_writer(&gate);
+    let mut lines =
+        run(&environment, &model, &repo, &["--task", "Write the note", "--agent-id", "mine"]).lines();
+    let session = lines.read_type("session")["id"].as_str().unwrap().to_owned();
+    eventually("the model has written", || model.asked().len() == 2);
+    let known = environment.jelmore(["sessions", "checkpoints", &session]).data();
+    let first = known["checkpoints"][0]["id"].as_str().unwrap().to_owned();
+    let refused = environment.jelmore(["sessions", "rewind", &session, "--to", &first]).run();
+    assert_eq!(refused.code, Some(3), "{refused:#?}");
+    let at = place(&environment, "feat-write-the-note");
+    assert!(at.join("note.txt").exists(), "nothing was brought back");
+    gate.open();
+    let end = lines.read_type("end");
+    assert_eq!((&end["status"], &end["released"]), (&json!("completed"), &json!(true)), "{end:#}");
+    // Now it is taken back, under a claim of its own.
+    environment.jelmore(["sessions", "rewind", &session, "--to", &first]).within(&repo).ok();
+    assert!(!at.join("note.txt").exists(), "it is as it was before the prompt");
+}
+
+#[test]
 fn a_request_that_cannot_be_met_claims_nothing() {
     let environment = TestEnvironment::new();
     let repo = environment.repo();
