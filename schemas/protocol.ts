@@ -325,6 +325,9 @@ export interface ConfigValues {
   values: Array<ConfigValue>;
 }
 
+/** What confines the programs of a session. */
+export type Confinement = "bubblewrap" | "landlock" | "none";
+
 export interface ConflictFile {
   kind: ConflictKind;
   /** Relative to the worktree `a`. */
@@ -354,6 +357,14 @@ export interface ConflictPair {
   /** Folder of the other worktree; absent for trunk. */
   pathB?: string | null;
   trunk: boolean;
+}
+
+/** How much of a model's window the conversation takes, in tokens. */
+export interface ContextUse {
+  /** The newest question and its answer, as the provider counts them. */
+  used: number;
+  /** Question and answer together; null where the model's size is not known. */
+  window: number | null;
 }
 
 export interface DaemonStatus {
@@ -536,6 +547,9 @@ export interface GuardWorktree {
   /** Folder of the hooks that run as before, as far as it was looked for. */
   userHooks: string | null;
 }
+
+/** What a running turn is at. */
+export type HealthState = "working" | "tool" | "waiting" | "silent";
 
 /** Which repository a request is about. All fields may be absent where the caller has only one. */
 export interface HookApproveParams {
@@ -1162,13 +1176,29 @@ export interface SessionForked {
   worktreePath: string | null;
 }
 
+/** How a running turn is. */
+export interface SessionHealth {
+  /** Times that this turn was silent and was nudged or begun anew. */
+  revived: number;
+  since: string;
+  state: HealthState;
+  /** Name of the tool that runs. */
+  tool?: string | null;
+}
+
 /** A session that was found, with where in it. */
 export interface SessionHit {
   agentId: string | null;
   /** Artifact that holds the newest complete answer. */
   artifact?: string | null;
   checkpoint: CheckpointRef | null;
+  /** Absent before its first turn, and where it can run no programs. */
+  confinement?: Confinement | null;
+  /** Absent before the provider has counted. */
+  context?: ContextUse | null;
   createdAt: string;
+  /** Of the turn that runs; absent where none does. */
+  health?: SessionHealth | null;
   id: string;
   /** Sequence number of the newest item. */
   lastSeq: number;
@@ -1200,7 +1230,13 @@ export interface SessionInfo {
   /** Artifact that holds the newest complete answer. */
   artifact?: string | null;
   checkpoint: CheckpointRef | null;
+  /** Absent before its first turn, and where it can run no programs. */
+  confinement?: Confinement | null;
+  /** Absent before the provider has counted. */
+  context?: ContextUse | null;
   createdAt: string;
+  /** Of the turn that runs; absent where none does. */
+  health?: SessionHealth | null;
   id: string;
   /** Sequence number of the newest item. */
   lastSeq: number;
@@ -1287,8 +1323,12 @@ export interface SessionResumeParams {
   again?: boolean;
   /** Absent: the newest session that is not over. */
   id?: string | null;
+  /** Most that the whole session may cost, in US dollars. */
+  maxCostUsd?: number | null;
   /** Upper bound of the answer, in tokens; with `prompt` only. */
   maxTokens?: number | null;
+  /** Most tokens of the whole session, asked and answered. */
+  maxTotalTokens?: number | null;
   /** Next turn of the conversation. Absent: finish what was interrupted. */
   prompt?: string | null;
   /** Any path inside the repository or one of its worktrees, absolute. */
@@ -1357,8 +1397,12 @@ export interface SessionRunParams {
   elsewhere?: boolean;
   /** Keep the worktree claimed for the agent afterwards. */
   keepClaim?: boolean;
+  /** Most that the whole session may cost, in US dollars; what is not priced counts as `budget.unknown_price` says. */
+  maxCostUsd?: number | null;
   /** Upper bound of the answer, in tokens. */
   maxTokens?: number | null;
+  /** Most tokens of the whole session, asked and answered. */
+  maxTotalTokens?: number | null;
   model?: string | null;
   /** Worktree to make. Neither this nor `worktree`: a new one, named after the task. */
   new?: NewWorktree | null;
@@ -1432,7 +1476,13 @@ export interface SessionShown {
   /** Artifact that holds the newest complete answer. */
   artifact?: string | null;
   checkpoint: CheckpointRef | null;
+  /** Absent before its first turn, and where it can run no programs. */
+  confinement?: Confinement | null;
+  /** Absent before the provider has counted. */
+  context?: ContextUse | null;
   createdAt: string;
+  /** Of the turn that runs; absent where none does. */
+  health?: SessionHealth | null;
   id: string;
   /** At most 20,000 items or 8 MiB; `more` tells that there are further ones. */
   items: Array<SessionItem>;
@@ -1461,8 +1511,12 @@ export interface SessionStartParams {
   context?: SessionContext | null;
   /** Go on with the newest session that is not over (or with `sessionId`), in this worktree or repository. */
   continue?: boolean;
+  /** Most that the whole session may cost, in US dollars; what is not priced counts as `budget.unknown_price` says. */
+  maxCostUsd?: number | null;
   /** Upper bound of the answer, in tokens. */
   maxTokens?: number | null;
+  /** Most tokens of the whole session, asked and answered. */
+  maxTotalTokens?: number | null;
   model?: string | null;
   prompt?: string | null;
   /** Absent: the first usable one. `claude` is an alias of `anthropic`. */
@@ -1501,8 +1555,12 @@ export type SessionStatus = "in_progress" | "completed" | "failed" | "cancelled"
 
 /** Notification `session/update`. */
 export interface SessionUpdate {
+  /** Set when the provider has counted. */
+  context?: ContextUse | null;
   /** Set on the last update of the stream. */
   end?: SessionEnd | null;
+  /** Set when it changes. */
+  health?: SessionHealth | null;
   id: string;
   items: Array<SessionItem>;
   progress?: SessionProgress | null;
@@ -1739,7 +1797,8 @@ export interface Unsubscribed {
 }
 
 export interface Usage {
-  costUsd: number;
+  /** US dollars; null where the price of any of it is not known. */
+  costUsd: number | null;
   inputTokens: number;
   outputTokens: number;
 }

@@ -99,8 +99,8 @@ fn set_tables(document: &mut toml_edit::DocumentMut, key: &str, value: Option<&V
     let mut tables = toml_edit::ArrayOfTables::new();
     for entry in value.as_array()? {
         let mut table = toml_edit::Table::new();
-        for (name, text) in entry.as_object()? {
-            table.insert(name, toml_edit::value(text.as_str()?));
+        for (name, value) in entry.as_object()? {
+            table.insert(name, to_item(value)?);
         }
         tables.push(table);
     }
@@ -113,7 +113,7 @@ fn set_tables(document: &mut toml_edit::DocumentMut, key: &str, value: Option<&V
 fn to_item(value: &Value) -> Option<toml_edit::Item> {
     match value {
         Value::Bool(b) => Some(toml_edit::value(*b)),
-        Value::Number(n) => n.as_i64().map(toml_edit::value),
+        Value::Number(n) => n.as_i64().map(toml_edit::value).or_else(|| n.as_f64().map(toml_edit::value)),
         Value::String(s) => Some(toml_edit::value(s.as_str())),
         Value::Array(items) => {
             let items: Option<Vec<&str>> = items.iter().map(Value::as_str).collect();

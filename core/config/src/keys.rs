@@ -2,130 +2,8 @@
 
 use serde_json::{Value, json};
 
-/// What values a setting takes.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum KeyKind {
-    Bool,
-    /// A whole number within the bounds, both included.
-    Integer {
-        min: i64,
-        max: i64,
-    },
-    Text,
-    /// One of a fixed set of words.
-    Choice(&'static [&'static str]),
-    /// Texts; in a variable and on the command line separated by commas.
-    List,
-    /// Tables (`[[name]]`) of texts; in a variable and on the command line as JSON.
-    Tables(&'static [Field]),
-}
-
-/// A field of each table of a setting.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Field {
-    pub name: &'static str,
-    pub required: bool,
-    /// What it may be; empty: any text.
-    pub words: &'static [&'static str],
-}
-
-/// Longest list.
-const MAX_ITEMS: usize = 64;
-/// Most tables of one setting.
-const MAX_TABLES: usize = 500;
-
-/// One setting.
-pub struct Key {
-    /// Dotted name, `section.name`.
-    pub name: &'static str,
-    pub kind: KeyKind,
-    pub default: fn() -> Value,
-    /// One line, with the unit.
-    pub help: &'static str,
-    /// Whether a project's own file may set it. What reaches beyond the project may not be set by it.
-    pub project: bool,
-}
-
-impl Key {
-    /// Name of the environment variable: `PODIUM_` and the key in capitals with `_` for dots and dashes.
-    #[must_use]
-    pub fn variable(&self) -> String {
-        format!("PODIUM_{}", self.name.replace(['.', '-'], "_").to_uppercase())
-    }
-
-    /// Says what is wrong with a value, in words a person can act on.
-    ///
-    /// # Errors
-    /// The sentence.
-    pub fn check(&self, value: &Value) -> Result<(), String> {
-        match self.kind {
-            KeyKind::Bool if value.is_boolean() => Ok(()),
-            KeyKind::Bool => Err("must be true or false".to_owned()),
-            KeyKind::Integer { min, max } => match value.as_i64() {
-                Some(n) if (min..=max).contains(&n) => Ok(()),
-                _ => Err(format!("must be a whole number from {min} to {max}")),
-            },
-            KeyKind::Text if value.is_string() => Ok(()),
-            KeyKind::Text => Err("must be a text".to_owned()),
-            KeyKind::Choice(words) => match value.as_str() {
-                Some(word) if words.contains(&word) => Ok(()),
-                _ => Err(format!("must be one of {}", words.join(", "))),
-            },
-            KeyKind::List => match value.as_array() {
-                Some(items) if items.iter().all(Value::is_string) && items.len() <= MAX_ITEMS => Ok(()),
-                _ => Err(format!("must be a list of at most {MAX_ITEMS} texts")),
-            },
-            KeyKind::Tables(fields) => match value.as_array() {
-                Some(tables) if tables.len() <= MAX_TABLES => {
-                    tables.iter().zip(1..).try_for_each(|(table, number)| {
-                        check_table(fields, table).map_err(|problem| format!("(number {number}) {problem}"))
-                    })
-                }
-                _ => Err(format!("must be at most {MAX_TABLES} tables")),
-            },
-        }
-    }
-
-    /// Reads the text of an environment variable as this setting's type.
-    ///
-    /// # Errors
-    /// As [`Key::check`].
-    pub fn parse(&self, text: &str) -> Result<Value, String> {
-        let value = match self.kind {
-            KeyKind::Bool => match text {
-                "true" | "1" | "yes" | "on" => json!(true),
-                "false" | "0" | "no" | "off" => json!(false),
-                _ => json!(text),
-            },
-            KeyKind::Integer { .. } => text.trim().parse::<i64>().map_or_else(|_| json!(text), |n| json!(n)),
-            KeyKind::Tables(_) => serde_json::from_str(text).unwrap_or_else(|_| json!(text)),
-            KeyKind::Text | KeyKind::Choice(_) => json!(text),
-            KeyKind::List => {
-                json!(text.split(',').map(str::trim).filter(|item| !item.is_empty()).collect::<Vec<_>>())
-            }
-        };
-        self.check(&value).map(|()| value)
-    }
-}
-
-fn check_table(fields: &[Field], table: &Value) -> Result<(), String> {
-    let table = table.as_object().ok_or("must be a table")?;
-    let known = || fields.iter().map(|field| field.name).collect::<Vec<_>>().join(", ");
-    if let Some(name) = table.keys().find(|name| fields.iter().all(|field| field.name != name.as_str())) {
-        return Err(format!("has no `{name}`; known: {}", known()));
-    }
-    for field in fields {
-        match table.get(field.name) {
-            None if field.required => return Err(format!("needs `{}`", field.name)),
-            None => {}
-            Some(Value::String(text)) if field.words.is_empty() && !text.is_empty() => {}
-            Some(Value::String(text)) if field.words.contains(&text.as_str()) => {}
-            Some(_) if field.words.is_empty() => return Err(format!("`{}` must be a text", field.name)),
-            Some(_) => return Err(format!("`{}` must be one of {}", field.name, field.words.join(", "))),
-        }
-    }
-    Ok(())
-}
+use crate::key::{Field, FieldKind, Key, KeyKind};
+use crate::prices;
 
 const fn number(
     name: &'static str,
@@ -140,6 +18,10 @@ const fn number(
 
 const fn text(name: &'static str, default: fn() -> Value, project: bool, help: &'static str) -> Key {
     Key { name, kind: KeyKind::Text, default, help, project }
+}
+
+const fn silence(name: &'static str, default: fn() -> Value, help: &'static str) -> Key {
+    number(name, 0, 86_400, default, false, help)
 }
 
 const fn list(name: &'static str, help: &'static str) -> Key {
@@ -352,10 +234,10 @@ pub static KEYS: &[Key] = &[
     Key {
         name: "permission",
         kind: KeyKind::Tables(&[
-            Field { name: "tool", required: true, words: &[] },
-            Field { name: "command", required: false, words: &[] },
-            Field { name: "path", required: false, words: &[] },
-            Field { name: "decision", required: true, words: &["allow", "ask", "deny"] },
+            Field { name: "tool", required: true, kind: FieldKind::Text },
+            Field { name: "command", required: false, kind: FieldKind::Text },
+            Field { name: "path", required: false, kind: FieldKind::Text },
+            Field { name: "decision", required: true, kind: FieldKind::Word(&["allow", "ask", "deny"]) },
         ]),
         default: || json!([]),
         help: "what agents' tools may do: tool (`*` for any), command (`cargo *`), path (`src/**`), decision (allow, \
@@ -420,6 +302,59 @@ pub static KEYS: &[Key] = &[
         false,
         "seconds of silence after which a provider's stream counts as cut",
     ),
+    silence(
+        "anthropic.silent_seconds",
+        || json!(60),
+        "seconds without a sign of life after which a turn of provider anthropic counts as silent; after as long again \
+         its stream is cut and goes on behind what was said. 0: never",
+    ),
+    silence(
+        "openai.silent_seconds",
+        || json!(60),
+        "seconds without a sign of life after which a turn of provider openai counts as silent; after as long again its \
+         stream is cut and goes on behind what was said. 0: never",
+    ),
+    silence(
+        "acp.silent_seconds",
+        || json!(300),
+        "seconds without a word, while no tool runs, after which an agent of provider acp counts as silent; after as \
+         long again it is ended and begun anew. 0: never",
+    ),
+    silence(
+        "command.silent_seconds",
+        || json!(900),
+        "seconds without a word, while no tool runs, after which an agent of provider command counts as silent; after \
+         as long again it is ended and begun anew. 0: never",
+    ),
+    silence(
+        "local.silent_seconds",
+        || json!(60),
+        "seconds without a sign of life after which a turn of the local model counts as silent; after as long again it \
+         is parked. 0: never",
+    ),
+    Key {
+        name: "prices",
+        kind: KeyKind::Tables(&[
+            Field { name: "model", required: true, kind: FieldKind::Text },
+            Field { name: "input", required: true, kind: FieldKind::Amount },
+            Field { name: "output", required: true, kind: FieldKind::Amount },
+            Field { name: "cached", required: false, kind: FieldKind::Amount },
+            Field { name: "cache_write", required: false, kind: FieldKind::Amount },
+        ]),
+        default: prices::shipped,
+        help: "what models cost, in US dollars for a million tokens: model (`gpt-5*`), input, output, cached (read from \
+               the cache; default: input), cache_write (default: input). The first that fits counts, before those \
+               that are shipped",
+        project: false,
+    },
+    Key {
+        name: "budget.unknown_price",
+        kind: KeyKind::Choice(&["dearest", "free", "refuse"]),
+        default: || json!("dearest"),
+        help: "what a model without a known price counts for budgets in money: as the dearest that is known, as \
+               nothing, or its turns wait for a person. What it cost is shown as unknown in each case",
+        project: false,
+    },
     number("budget.warn_percent", 1, 100, || json!(80), false, "share of a budget from which on it is told"),
     number(
         "budget.session_tokens",
@@ -435,7 +370,7 @@ pub static KEYS: &[Key] = &[
         1_000_000_000_000,
         || json!(0),
         false,
-        "most US cents that one session may cost; an unknown price counts as the dearest; 0: no bound",
+        "most US cents that one session may cost; 0: no bound",
     ),
     number(
         "budget.worktree_tokens",
@@ -451,7 +386,7 @@ pub static KEYS: &[Key] = &[
         1_000_000_000_000,
         || json!(0),
         false,
-        "most US cents that all sessions in one worktree may cost; an unknown price counts as the dearest; 0: no bound",
+        "most US cents that all sessions in one worktree may cost; 0: no bound",
     ),
     number(
         "budget.day_tokens",
@@ -467,7 +402,7 @@ pub static KEYS: &[Key] = &[
         1_000_000_000_000,
         || json!(0),
         false,
-        "most US cents that all sessions of a day (UTC) may cost; an unknown price counts as the dearest; 0: no bound",
+        "most US cents that all sessions of a day (UTC) may cost; 0: no bound",
     ),
     text("anthropic.model", || json!("claude-sonnet-4-5"), false, "model of provider anthropic"),
     text(
@@ -616,6 +551,15 @@ mod tests {
         assert_eq!(check(json!("x")), "(number 2) must be a table");
         assert!(key.parse(r#"[{"tool":"run_command","command":"cargo *","decision":"allow"}]"#).is_ok());
         assert!(key.parse("cargo").is_err());
+    }
+
+    #[test]
+    fn an_amount_is_a_number_and_not_below_zero() {
+        let key = KEYS.iter().find(|k| k.name == "prices").unwrap();
+        let check = |input: Value| key.check(&json!([{ "model": "m", "input": input, "output": 1 }]));
+        assert_eq!((check(json!(0)), check(json!(2.5))), (Ok(()), Ok(())));
+        let problem = "(number 1) `input` must be a number that is not below 0";
+        assert_eq!((check(json!(-1)), check(json!("1"))), (Err(problem.into()), Err(problem.into())));
     }
 
     #[test]

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::file::{ConfigFileError, read_flat};
-use crate::keys::{KEYS, Key};
+use crate::key::Key;
+use crate::keys::KEYS;
 
 /// Where a value comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -164,6 +165,16 @@ impl Config {
             .filter_map(Value::as_object)
             .map(|table| table.iter().filter_map(|(name, v)| Some((name.as_str(), v.as_str()?))).collect())
             .collect()
+    }
+
+    /// The tables of a setting as they stand, and behind them those of its default: for a setting that adds to what is
+    /// shipped.
+    #[must_use]
+    pub fn tables_over_default(&self, name: &str) -> Vec<Value> {
+        debug_assert!(self.values.contains_key(name), "{name} is a setting");
+        let set = self.values.get(name).map(|(value, _)| value.clone());
+        let default = KEYS.iter().find(|key| key.name == name).map(|key| (key.default)());
+        set.into_iter().chain(default).filter_map(|value| value.as_array().cloned()).flatten().collect()
     }
 
     #[must_use]

@@ -5,12 +5,15 @@
 
 mod file;
 mod home;
+mod key;
 mod keys;
 mod layers;
+mod prices;
 mod reload;
 
 pub use file::{ConfigFileError, set_in_file};
 pub use home::{Home, HomeError};
-pub use keys::{Field, KEYS, Key, KeyKind};
+pub use key::{Field, FieldKind, Key, KeyKind};
+pub use keys::KEYS;
 pub use layers::{Config, ConfigError, Layer, Source};
 pub use reload::Live;

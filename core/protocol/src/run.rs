@@ -63,6 +63,12 @@ pub struct SessionRunParams {
     /// 0 to 2; 0 takes the likeliest token always.
     #[serde(default)]
     pub temperature: Option<f64>,
+    /// Most that the whole session may cost, in US dollars; what is not priced counts as `budget.unknown_price` says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_cost_usd: Option<f64>,
+    /// Most tokens of the whole session, asked and answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_total_tokens: Option<u64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

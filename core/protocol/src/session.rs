@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{ListScope, RepoRef, RepoSelector};
+use crate::{Confinement, ContextUse, ListScope, RepoRef, RepoSelector, SessionHealth};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -90,12 +90,32 @@ pub struct SessionItem {
     pub time: String,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Usage {
     pub input_tokens: u64,
     pub output_tokens: u64,
-    pub cost_usd: f64,
+    /// US dollars; null where the price of any of it is not known.
+    pub cost_usd: Option<f64>,
+}
+
+/// Nothing, which costs nothing.
+impl Default for Usage {
+    fn default() -> Self {
+        Self { input_tokens: 0, output_tokens: 0, cost_usd: Some(0.0) }
+    }
+}
+
+impl Usage {
+    /// Both together. What is not known of one is not known of the sum.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        Self {
+            input_tokens: self.input_tokens + other.input_tokens,
+            output_tokens: self.output_tokens + other.output_tokens,
+            cost_usd: self.cost_usd.zip(other.cost_usd).map(|(one, other)| one + other),
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -132,6 +152,15 @@ pub struct SessionInfo {
     /// Sequence number of the newest item.
     pub last_seq: u64,
     pub usage: Usage,
+    /// Absent before the provider has counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<ContextUse>,
+    /// Of the turn that runs; absent where none does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<SessionHealth>,
+    /// Absent before its first turn, and where it can run no programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confinement: Option<Confinement>,
     /// Artifact that holds the newest complete answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifact: Option<String>,
@@ -197,6 +226,12 @@ pub struct SessionStartParams {
     /// 0 to 2; 0 takes the likeliest token always.
     #[serde(default)]
     pub temperature: Option<f64>,
+    /// Most that the whole session may cost, in US dollars; what is not priced counts as `budget.unknown_price` says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_cost_usd: Option<f64>,
+    /// Most tokens of the whole session, asked and answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_total_tokens: Option<u64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -237,6 +272,12 @@ pub struct SessionResumeParams {
     /// 0 to 2; with `prompt` only.
     #[serde(default)]
     pub temperature: Option<f64>,
+    /// Most that the whole session may cost, in US dollars.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_cost_usd: Option<f64>,
+    /// Most tokens of the whole session, asked and answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_total_tokens: Option<u64>,
     #[serde(flatten)]
     pub at: RepoSelector,
 }
@@ -326,6 +367,12 @@ pub struct SessionUpdate {
     pub items: Vec<SessionItem>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<SessionProgress>,
+    /// Set when it changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<SessionHealth>,
+    /// Set when the provider has counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<ContextUse>,
     /// Set on the last update of the stream.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<SessionEnd>,

@@ -2,18 +2,55 @@
 //! turn ends before the next question and waits for a person.
 
 use podium_config::Config;
+use podium_protocol::Usage;
 use podium_store::rusqlite::{Connection, OptionalExtension as _, params};
 use podium_store::{NewEvent, StoreError, Tx, rfc3339};
 use serde_json::json;
 
-/// US dollars for a million tokens of the dearest models: what a model of unknown price counts as.
+use crate::next::Limits;
+
+const EVENT: &str = "session.budget";
+const UNKNOWN_KEY: &str = "budget.unknown_price";
+/// US dollars for a million tokens of the dearest models.
 const DEAREST_INPUT: f64 = 15.0;
 const DEAREST_OUTPUT: f64 = 75.0;
-const EVENT: &str = "session.budget";
 
-/// What a use counts for budgets where its price is not known.
-pub(crate) fn dearest(input_tokens: u64, output_tokens: u64) -> f64 {
-    (input_tokens as f64 * DEAREST_INPUT + output_tokens as f64 * DEAREST_OUTPUT) / 1e6
+/// What a use counts for budgets in money where its price is not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum UnknownPrice {
+    /// As that of the dearest models.
+    Dearest,
+    Free,
+    /// Nothing is asked that has no price.
+    Refuse,
+}
+
+impl UnknownPrice {
+    pub(crate) fn of(config: &Config) -> Self {
+        match config.text(UNKNOWN_KEY) {
+            "free" => Self::Free,
+            "refuse" => Self::Refuse,
+            _ => Self::Dearest,
+        }
+    }
+
+    /// US dollars.
+    pub(crate) fn counts(self, usage: &Usage) -> f64 {
+        let of = |tokens: u64, price: f64| tokens as f64 * price / 1e6;
+        match self {
+            Self::Free => 0.0,
+            Self::Dearest | Self::Refuse => {
+                of(usage.input_tokens, DEAREST_INPUT) + of(usage.output_tokens, DEAREST_OUTPUT)
+            }
+        }
+    }
+
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Free => "as nothing",
+            Self::Dearest | Self::Refuse => "as the dearest",
+        }
+    }
 }
 
 /// The bounds of the configuration. 0: none.
@@ -21,6 +58,7 @@ pub(crate) fn dearest(input_tokens: u64, output_tokens: u64) -> f64 {
 pub(crate) struct Budgets {
     bounds: Vec<Bound>,
     warn_percent: u64,
+    unknown: UnknownPrice,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -44,6 +82,10 @@ enum Unit {
     Cents,
 }
 
+/// Limits of one session are called as they are given.
+const MAX_COST: &str = "--max-cost";
+const MAX_TOKENS: &str = "--max-total-tokens";
+
 const KEYS: &[(&str, Scope, Unit)] = &[
     ("budget.session_tokens", Scope::Session, Unit::Tokens),
     ("budget.session_cents", Scope::Session, Unit::Cents),
@@ -63,7 +105,16 @@ impl Budgets {
             most: number(key) as f64,
         };
         let bounds = KEYS.iter().map(bound).filter(|bound| bound.most > 0.0).collect();
-        Self { bounds, warn_percent: number("budget.warn_percent") }
+        Self { bounds, warn_percent: number("budget.warn_percent"), unknown: UnknownPrice::of(config) }
+    }
+
+    /// And those that one session was given.
+    pub(crate) fn with(mut self, limits: Limits) -> Self {
+        let bound = |key, unit, most| Bound { key, scope: Scope::Session, unit, most };
+        let tokens = limits.tokens.map(|most| bound(MAX_TOKENS, Unit::Tokens, most as f64));
+        let cents = limits.cost_usd.map(|most| bound(MAX_COST, Unit::Cents, most * 100.0));
+        self.bounds.extend(tokens.into_iter().chain(cents));
+        self
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -71,23 +122,34 @@ impl Budgets {
     }
 
     /// Compares what is stored with the bounds, and tells of what is newly near or at one. Why the session has to stop,
-    /// if it has to.
+    /// if it has to. `priced`: what is asked next has a known price.
     ///
     /// # Errors
     /// What the database says.
-    pub(crate) fn check(&self, tx: &Tx<'_>, session: &str) -> Result<Option<String>, StoreError> {
+    pub(crate) fn check(
+        &self,
+        tx: &Tx<'_>,
+        session: &str,
+        priced: bool,
+    ) -> Result<Option<String>, StoreError> {
         let mut stop = None;
         for bound in &self.bounds {
             let Some(place) = bound.scope.place(tx, session)? else { continue };
-            let used = bound.used(tx, &place)?;
+            let (used, unpriced) = bound.used(tx, &place)?;
+            if bound.unit == Unit::Cents && self.unknown == UnknownPrice::Refuse && (unpriced || !priced) {
+                stop.get_or_insert_with(|| bound.refusal());
+                continue;
+            }
             let level = match used / bound.most {
+                _ if bound.most <= 0.0 => "stop",
                 share if share >= 1.0 => "stop",
                 share if share * 100.0 >= self.warn_percent as f64 => "warn",
                 _ => continue,
             };
-            tell_once(tx, bound, &place, level, used, session)?;
+            let unknown = (unpriced && bound.unit == Unit::Cents).then_some(self.unknown);
+            tell_once(tx, bound, &place, level, (used, unknown), session)?;
             if level == "stop" {
-                stop.get_or_insert_with(|| bound.reason(used));
+                stop.get_or_insert_with(|| bound.reason(used, unknown, session));
             }
         }
         Ok(stop)
@@ -119,13 +181,17 @@ impl Scope {
 }
 
 impl Bound {
-    fn used(&self, conn: &Connection, place: &str) -> Result<f64, StoreError> {
+    /// In its unit, and whether a price in it is not known.
+    fn used(&self, conn: &Connection, place: &str) -> Result<(f64, bool), StoreError> {
         let sum = match self.unit {
             Unit::Tokens => "input_tokens + output_tokens",
             Unit::Cents => "reckoned_usd * 100",
         };
-        let sql = format!("SELECT TOTAL({sum}) FROM usage WHERE {} = ?1", self.scope.name());
-        Ok(conn.prepare_cached(&sql)?.query_row([place], |row| row.get(0))?)
+        let sql = format!(
+            "SELECT TOTAL({sum}), coalesce(MAX(unpriced), 0) FROM usage WHERE {} = ?1",
+            self.scope.name()
+        );
+        Ok(conn.prepare_cached(&sql)?.query_row([place], |row| Ok((row.get(0)?, row.get(1)?)))?)
     }
 
     fn amount(&self, amount: f64) -> String {
@@ -135,14 +201,33 @@ impl Bound {
         }
     }
 
-    fn reason(&self, used: f64) -> String {
+    fn reason(&self, used: f64, unknown: Option<UnknownPrice>, session: &str) -> String {
         let (key, scope) = (self.key, self.scope.name());
         let whose = if self.scope == Scope::Day { "today".to_owned() } else { format!("of this {scope}") };
+        let counted = match unknown {
+            Some(unknown) => {
+                format!(" (a price that is not known counts {}: {UNKNOWN_KEY})", unknown.words())
+            }
+            None => String::new(),
+        };
+        let way_on = match key {
+            MAX_COST | MAX_TOKENS => format!("go on with `jelmore sessions resume {session} {key} N`"),
+            key => format!(
+                "raise it by `podium config set {key} N` (0: no bound) and go on with `jelmore start --continue`"
+            ),
+        };
         format!(
-            "the budget {whose} is used up: {} of {}; raise it by `podium config set {key} N` (0: no bound) and go \
-             on with `jelmore start --continue`",
+            "the budget {whose} is used up: {} of {}{counted}; {way_on}",
             self.amount(used),
             self.amount(self.most),
+        )
+    }
+
+    fn refusal(&self) -> String {
+        format!(
+            "{} bounds what may be spent, and the price of this model is not known: add it to `prices` (`podium config \
+             set prices`), or let it count by `podium config set {UNKNOWN_KEY} dearest`",
+            self.key
         )
     }
 }
@@ -153,7 +238,7 @@ fn tell_once(
     bound: &Bound,
     place: &str,
     level: &str,
-    used: f64,
+    (used, unknown): (f64, Option<UnknownPrice>),
     session: &str,
 ) -> Result<(), StoreError> {
     let subject = format!("budget/{}/{place}", bound.scope.name());
@@ -163,6 +248,7 @@ fn tell_once(
     if told.optional()?.is_none() {
         let data = json!({
             "budget": bound.key, "level": level, "used": used, "most": bound.most, "id": session,
+            "unknownPriceCounts": unknown.map(UnknownPrice::words),
         });
         tx.emit(&NewEvent::new(EVENT, subject, data).correlated(session.to_owned()))?;
     }

@@ -3,11 +3,15 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use podium_protocol::{SessionEnd, SessionItem, SessionProgress};
+use podium_protocol::{
+    ContextUse, HealthState, SessionEnd, SessionHealth, SessionInfo, SessionItem, SessionProgress,
+};
+use podium_store::{now_ms, rfc3339};
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::StopCause;
+use crate::pulse::{Busy, Pulse};
 
 /// Updates that a slow follower may be behind before it reads on from the store.
 const BACKLOG: usize = 256;
@@ -18,6 +22,8 @@ pub enum Update {
     /// Those of one transaction, shared by all who follow.
     Items(Arc<[SessionItem]>),
     Progress(SessionProgress),
+    Health(SessionHealth),
+    Context(ContextUse),
     End(SessionEnd),
 }
 
@@ -38,6 +44,8 @@ pub(crate) struct Running {
     cause: Arc<Mutex<Option<StopCause>>>,
     /// The provider's state as it is stored.
     stored: watch::Sender<Vec<u8>>,
+    pulse: Arc<Pulse>,
+    health: Arc<Mutex<SessionHealth>>,
 }
 
 impl Running {
@@ -47,6 +55,8 @@ impl Running {
             stop: CancellationToken::new(),
             cause: Arc::default(),
             stored: watch::Sender::default(),
+            pulse: Arc::default(),
+            health: Arc::new(Mutex::new(healthy())),
         }
     }
 
@@ -61,7 +71,29 @@ impl Running {
     }
 
     pub(crate) fn link(&self) -> TurnLink {
-        TurnLink { stored: self.stored.subscribe(), cause: Arc::clone(&self.cause) }
+        let (cause, pulse) = (Arc::clone(&self.cause), Arc::clone(&self.pulse));
+        TurnLink { stored: self.stored.subscribe(), cause, pulse }
+    }
+
+    pub(crate) fn pulse(&self) -> &Pulse {
+        &self.pulse
+    }
+
+    pub(crate) fn health(&self) -> SessionHealth {
+        lock(&self.health).clone()
+    }
+
+    /// Tells of it where it is another than before.
+    pub(crate) fn set_health(&self, state: HealthState, tool: Option<&str>, revived: u32) {
+        let now = {
+            let mut health = lock(&self.health);
+            if (health.state, health.tool.as_deref(), health.revived) == (state, tool, revived) {
+                return;
+            }
+            *health = SessionHealth { state, tool: tool.map(str::to_owned), revived, ..healthy() };
+            health.clone()
+        };
+        self.tell(Update::Health(now));
     }
 
     pub(crate) fn stored(&self, state: &[u8]) {
@@ -74,17 +106,22 @@ impl Running {
     }
 }
 
-/// What a running turn tells its provider.
+fn healthy() -> SessionHealth {
+    SessionHealth { state: HealthState::Working, since: rfc3339(now_ms()), tool: None, revived: 0 }
+}
+
+/// What a running turn tells its provider, and how it hears that the provider lives.
 #[derive(Debug, Clone)]
 pub struct TurnLink {
     stored: watch::Receiver<Vec<u8>>,
     cause: Arc<Mutex<Option<StopCause>>>,
+    pulse: Arc<Pulse>,
 }
 
 /// Of a turn that is never stored and never stopped.
 impl Default for TurnLink {
     fn default() -> Self {
-        Self { stored: watch::channel(Vec::new()).1, cause: Arc::default() }
+        Self { stored: watch::channel(Vec::new()).1, cause: Arc::default(), pulse: Arc::default() }
     }
 }
 
@@ -93,6 +130,22 @@ impl TurnLink {
     #[must_use]
     pub fn cause(&self) -> Option<StopCause> {
         *lock(&self.cause)
+    }
+
+    /// A sign of life that is no chunk.
+    pub fn alive(&self) {
+        self.pulse.beat();
+    }
+
+    /// As long as this is held, the provider does something for the agent, whose silence is no fault.
+    #[must_use]
+    pub fn busy(&self) -> Busy {
+        Busy::of(&self.pulse)
+    }
+
+    /// Resolves when the turn was silent for too long. Heard by who waits at that time. Cancel-safe.
+    pub async fn nudged(&self) {
+        self.pulse.nudged().await;
     }
 
     /// The next state that is stored. A state may be stored together with a later one. Cancel-safe.
@@ -136,6 +189,12 @@ impl Hub {
 
     pub(crate) fn get(&self, session: &str) -> Option<Running> {
         lock(&self.running).get(session).cloned()
+    }
+
+    /// The same with what only a running turn knows.
+    pub(crate) fn enliven(&self, info: SessionInfo) -> SessionInfo {
+        let health = self.get(&info.id).map(|running| running.health());
+        SessionInfo { health, ..info }
     }
 
     pub(crate) fn attach(&self, session: &str) -> Attachment {

@@ -31,8 +31,10 @@ pub mod openai;
 mod opening;
 pub mod permission;
 mod prepare;
+mod pricing;
 mod prompt;
 mod provider;
+mod pulse;
 mod reading;
 mod rewind;
 mod rows;
@@ -53,9 +55,10 @@ pub use hub::{Attachment, TurnLink, Update};
 pub use inbox::Inbox;
 pub use keys::Keys;
 pub use manager::{Announced, Env, Sessions, Settings, Start, WorktreeRef};
-pub use next::{Bounds, Next};
+pub use next::{Bounds, Limits, Next};
 pub use provider::{
-    Chunk, Message, Part, Provider, ProviderError, Speaker, StopCause, ToolCall, ToolResult, ToolSpec, Turn,
-    TurnOutcome, Window,
+    Chunk, Message, Part, Provider, ProviderError, Revival, Speaker, StopCause, ToolCall, ToolResult,
+    ToolSpec, Turn, TurnOutcome, Window,
 };
+pub use pulse::Busy;
 pub use rewind::{Rewind, RewindStep};

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use podium_artifacts::Artifacts;
 use podium_config::Live;
@@ -12,10 +13,10 @@ use serde_json::json;
 
 use crate::SessionError;
 use crate::agent::Toolkit;
-use crate::budget::Budgets;
+use crate::budget::{Budgets, UnknownPrice};
 use crate::hub::{Attachment, Hub, Running};
 use crate::keys::Keys;
-use crate::next::Next;
+use crate::next::{Limits, Next};
 use crate::opening::{check_id, new_row, prompt_item, started, started_event};
 use crate::prepare::check_model;
 use crate::prompt;
@@ -51,6 +52,7 @@ pub struct Start {
     pub seed: Option<u64>,
     pub max_tokens: Option<u32>,
     pub temperature: Option<f64>,
+    pub limits: Limits,
     pub env: Env,
 }
 
@@ -100,8 +102,20 @@ impl Inner {
         u64::try_from(self.settings.config.get().integer("sessions.checkpoint_items")).unwrap_or(48)
     }
 
-    pub(crate) fn budgets(&self) -> Budgets {
-        Budgets::of(&self.settings.config.get())
+    /// Of the configuration, and those that the session was given.
+    pub(crate) fn budgets(&self, limits: Limits) -> Budgets {
+        Budgets::of(&self.settings.config.get()).with(limits)
+    }
+
+    pub(crate) fn unknown_price(&self) -> UnknownPrice {
+        UnknownPrice::of(&self.settings.config.get())
+    }
+
+    /// How long a turn of this provider may give no sign of life; `None`: for ever.
+    pub(crate) fn silence(&self, provider: &str) -> Option<Duration> {
+        let name = format!("{provider}.silent_seconds");
+        let key = podium_config::KEYS.iter().find(|key| key.name == name)?;
+        self.settings.config.get().seconds(key.name)
     }
 
     /// Questions to a bare model within one turn.
@@ -298,7 +312,7 @@ impl Sessions {
         }
         row.info.status = SessionStatus::InProgress;
         row.info.reason = None;
-        row.request = next.bounds.over(&row.request);
+        row.request = next.limits.over(&next.bounds.over(&row.request));
         let request = row.request.clone();
         let write = self.inner.store.write::<(), SessionError>(Durability::Power, move |tx| {
             if let Some(item) = item {
@@ -399,7 +413,7 @@ impl Sessions {
     /// # Errors
     /// `NotFound`.
     pub async fn info(&self, id: &str) -> Result<SessionInfo, SessionError> {
-        Ok(self.resolve(id).await?.info)
+        Ok(self.inner.hub.enliven(self.resolve(id).await?.info))
     }
 
     #[must_use]

@@ -43,6 +43,35 @@ impl Bounds {
     }
 }
 
+/// What a whole session may use, as who started it says; beside the budgets of the configuration.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Limits {
+    /// US dollars.
+    pub cost_usd: Option<f64>,
+    /// Tokens, asked and answered.
+    pub tokens: Option<u64>,
+}
+
+impl Limits {
+    /// Of a session's row.
+    pub(crate) fn read(stored: &str) -> Self {
+        let request: Value = serde_json::from_str(stored).unwrap_or_default();
+        Self { cost_usd: request["maxCostUsd"].as_f64(), tokens: request["maxTotalTokens"].as_u64() }
+    }
+
+    /// Over what the row has; what is absent stays.
+    pub(crate) fn over(&self, stored: &str) -> String {
+        let mut request: Value = serde_json::from_str(stored).unwrap_or_default();
+        if let Some(cost) = self.cost_usd {
+            request["maxCostUsd"] = json!(cost);
+        }
+        if let Some(tokens) = self.tokens {
+            request["maxTotalTokens"] = json!(tokens);
+        }
+        request.to_string()
+    }
+}
+
 /// Another turn, or the rest of the last one.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Next {
@@ -50,6 +79,8 @@ pub struct Next {
     pub prompt: Option<String>,
     /// For the turn that the prompt begins, and those after it.
     pub bounds: Bounds,
+    /// For all that follows.
+    pub limits: Limits,
     /// An answer that a person cancelled is finished all the same.
     pub again: bool,
 }
@@ -85,6 +116,15 @@ mod tests {
         let merged = Bounds { seed: Some(7), max_tokens: Some(5), temperature: Some(0.5) };
         assert_eq!(second.over(&first.stored()), merged.stored());
         assert_eq!(Bounds::default().over(&first.stored()), first.stored());
+    }
+
+    #[test]
+    fn a_limit_stays_until_another_one_is_given() {
+        let first = Limits { cost_usd: Some(0.5), tokens: Some(9) };
+        let stored = first.over(&Bounds::default().stored());
+        assert_eq!(Limits::read(&Limits::default().over(&stored)), first);
+        let raised = Limits { cost_usd: Some(2.0), tokens: None }.over(&stored);
+        assert_eq!(Limits::read(&raised), Limits { cost_usd: Some(2.0), tokens: Some(9) });
     }
 
     #[test]

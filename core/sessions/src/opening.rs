@@ -31,6 +31,9 @@ pub(crate) fn new_row(id: &str, start: &Start, provider: &str, prompt: &str) -> 
         checkpoint: None,
         last_seq: 0,
         usage: Usage::default(),
+        context: None,
+        health: None,
+        confinement: None,
         artifact: None,
     };
     let bounds = Bounds { seed: start.seed, max_tokens: start.max_tokens, temperature: start.temperature };
@@ -38,7 +41,7 @@ pub(crate) fn new_row(id: &str, start: &Start, provider: &str, prompt: &str) -> 
         info,
         repo: start.repo.clone().or_else(|| start.worktree.as_ref().map(|w| w.repo.clone())),
         worktree_id: start.worktree.as_ref().map(|w| w.id.clone()),
-        request: bounds.stored(),
+        request: start.limits.over(&bounds.stored()),
         state: None,
         mark: None,
     }

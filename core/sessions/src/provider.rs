@@ -160,6 +160,12 @@ pub enum Chunk {
     Progress(SessionProgress),
     /// Used by this call of [`Provider::answer`] so far.
     Usage(Usage),
+    /// How much of the window the newest question takes with its answer, in tokens; and the window, where the provider
+    /// says more than [`Provider::window`].
+    Context {
+        used: u64,
+        window: Option<u64>,
+    },
     /// Stored in one transaction, or not at all.
     Batch(Vec<Chunk>),
 }
@@ -217,6 +223,17 @@ impl Window {
     }
 }
 
+/// What is done about a turn that gives no sign of life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Revival {
+    /// The provider hears of it by [`TurnLink::nudged`], cuts its connection and goes on behind what was said.
+    Nudge,
+    /// The answer is stopped, and asked for again as that of an interrupted turn.
+    Restart,
+    /// The answer is stopped, and the session waits for a person.
+    Park,
+}
+
 /// One kind of AI.
 #[async_trait]
 pub trait Provider: Send + Sync {
@@ -240,9 +257,14 @@ pub trait Provider: Send + Sync {
         false
     }
 
-    /// Whether its usage says what it cost, nothing included. What is not priced counts as the dearest for budgets.
-    fn is_priced(&self) -> bool {
+    /// Whether it is known beforehand that the usage of this turn will say what it cost, nothing included.
+    fn is_priced(&self, _turn: &Turn) -> bool {
         true
+    }
+
+    /// What can be done about a turn that has fallen silent.
+    fn revival(&self) -> Revival {
+        Revival::Restart
     }
 
     /// Names of all its models, where it knows before it asks whether one exists.

@@ -31,7 +31,11 @@ impl Sessions {
         params: SessionListParams,
         repos: Option<Vec<String>>,
     ) -> Result<Vec<(SessionInfo, Option<String>)>, SessionError> {
-        self.inner.store.read(move |conn| Ok(rows::list(conn, &params, repos.as_deref())?)).await
+        let read = move |conn: &podium_store::rusqlite::Connection| -> Result<_, SessionError> {
+            Ok(rows::list(conn, &params, repos.as_deref())?)
+        };
+        let found = self.inner.store.read(read).await?;
+        Ok(found.into_iter().map(|(info, repo)| (self.inner.hub.enliven(info), repo)).collect())
     }
 
     /// Ids of sessions and of the repositories they were started in; as [`Sessions::list_in`] chooses.
@@ -63,7 +67,8 @@ impl Sessions {
             let items = items.into_iter().map(|i| i.item).collect();
             Ok(SessionShown { session: row.info, items, more })
         };
-        self.inner.store.read(read).await
+        let shown: SessionShown = self.inner.store.read(read).await?;
+        Ok(SessionShown { session: self.inner.hub.enliven(shown.session), ..shown })
     }
 
     /// Stored items above `from`, one page; whether there are more.

@@ -1,13 +1,16 @@
 //! Sessions, items and checkpoints in the store.
 
+use podium_process::sandbox::Mechanism;
 use podium_protocol::{
-    CheckpointRef, ItemKind, SessionInfo, SessionItem, SessionListParams, SessionStatus, Usage,
+    CheckpointRef, Confinement, ContextUse, ItemKind, SessionInfo, SessionItem, SessionListParams,
+    SessionStatus, Usage,
 };
 use podium_store::rusqlite::{
     Connection, Error as SqlError, OptionalExtension as _, Row, params, params_from_iter, types::Value,
 };
-use podium_store::{StoreError, Tx, rfc3339};
+use podium_store::{Durability, Store, StoreError, Tx, rfc3339};
 
+use crate::budget::UnknownPrice;
 use crate::checkpoint::CheckpointRow;
 use crate::turn::Mark;
 use crate::{SessionError, budget, inbox};
@@ -37,7 +40,7 @@ pub(crate) struct StoredItem {
 
 const COLUMNS: &str = "id, provider, model, status, reason, title, agent_id, worktree_name, worktree_path, \
     created_at, updated_at, checkpoint_id, checkpoint_seq, last_seq, input_tokens, output_tokens, cost_usd, \
-    artifact, repo, worktree, request, state, state_mark";
+    artifact, repo, worktree, request, state, state_mark, unpriced, context_used, context_window, confinement";
 
 pub(crate) fn parse_enum<T: serde::de::DeserializeOwned>(text: String) -> Result<T, SqlError> {
     serde_json::from_value(serde_json::Value::String(text)).map_err(|e| {
@@ -45,10 +48,17 @@ pub(crate) fn parse_enum<T: serde::de::DeserializeOwned>(text: String) -> Result
     })
 }
 
+/// What is known of a cost that has a part of unknown price is no cost.
+pub(crate) fn cost(known: f64, unpriced: bool) -> Option<f64> {
+    (!unpriced).then_some(known)
+}
+
 fn read_row(row: &Row<'_>) -> Result<SessionRow, SqlError> {
     let path: Option<Vec<u8>> = row.get(8)?;
     let mark: Option<String> = row.get(22)?;
     let (checkpoint, at): (Option<String>, Option<u64>) = (row.get(11)?, row.get(12)?);
+    let (used, window): (Option<u64>, Option<u64>) = (row.get(24)?, row.get(25)?);
+    let confinement: Option<String> = row.get(26)?;
     let info = SessionInfo {
         id: row.get(0)?,
         provider: row.get(1)?,
@@ -64,7 +74,14 @@ fn read_row(row: &Row<'_>) -> Result<SessionRow, SqlError> {
         updated_at: rfc3339(row.get(10)?),
         checkpoint: checkpoint.zip(at).map(|(id, seq)| CheckpointRef { id, seq }),
         last_seq: row.get(13)?,
-        usage: Usage { input_tokens: row.get(14)?, output_tokens: row.get(15)?, cost_usd: row.get(16)? },
+        usage: Usage {
+            input_tokens: row.get(14)?,
+            output_tokens: row.get(15)?,
+            cost_usd: cost(row.get(16)?, row.get(23)?),
+        },
+        context: used.map(|used| ContextUse { used, window }),
+        health: None,
+        confinement: confinement.map(parse_enum).transpose()?,
         artifact: row.get(17)?,
     };
     Ok(SessionRow {
@@ -373,34 +390,66 @@ pub(crate) fn set_place(
     Ok(())
 }
 
-/// Counts for the session, and for the day. Without `priced`, the dearest price counts for budgets.
-pub(crate) fn add_usage(tx: &Tx<'_>, session: &str, usage: &Usage, priced: bool) -> Result<(), StoreError> {
+/// Counts for the session, and for the day. What is not priced counts for budgets as `unknown` says.
+pub(crate) fn add_usage(
+    tx: &Tx<'_>,
+    session: &str,
+    usage: &Usage,
+    unknown: UnknownPrice,
+) -> Result<(), StoreError> {
     if *usage == Usage::default() {
         return Ok(());
     }
+    let (known, unpriced) = (usage.cost_usd.unwrap_or_default(), usage.cost_usd.is_none());
     tx.execute(
         "UPDATE sessions SET input_tokens = input_tokens + ?2, output_tokens = output_tokens + ?3,
-             cost_usd = cost_usd + ?4 WHERE id = ?1",
-        params![session, usage.input_tokens, usage.output_tokens, usage.cost_usd],
+             cost_usd = cost_usd + ?4, unpriced = unpriced OR ?5 WHERE id = ?1",
+        params![session, usage.input_tokens, usage.output_tokens, known, unpriced],
     )?;
-    let dearest = || budget::dearest(usage.input_tokens, usage.output_tokens);
-    let reckoned = if priced || usage.cost_usd > 0.0 { usage.cost_usd } else { dearest() };
+    let reckoned = usage.cost_usd.unwrap_or_else(|| unknown.counts(usage));
     tx.execute(
         "INSERT INTO usage (day, session, provider, model, worktree, worktree_name, input_tokens, output_tokens,
-             cost_usd, reckoned_usd)
-         SELECT ?2, id, provider, model, worktree, worktree_name, ?3, ?4, ?5, ?6 FROM sessions WHERE id = ?1
+             cost_usd, reckoned_usd, unpriced)
+         SELECT ?2, id, provider, model, worktree, worktree_name, ?3, ?4, ?5, ?6, ?7 FROM sessions WHERE id = ?1
          ON CONFLICT (day, session) DO UPDATE SET input_tokens = input_tokens + excluded.input_tokens,
              output_tokens = output_tokens + excluded.output_tokens, cost_usd = cost_usd + excluded.cost_usd,
-             reckoned_usd = reckoned_usd + excluded.reckoned_usd",
+             reckoned_usd = reckoned_usd + excluded.reckoned_usd, unpriced = unpriced OR excluded.unpriced",
         params![
             session,
             budget::day(tx.now),
             usage.input_tokens,
             usage.output_tokens,
-            usage.cost_usd,
+            known,
             reckoned,
+            unpriced,
         ],
     )?;
+    Ok(())
+}
+
+/// What confines the programs of a session from now on.
+pub(crate) async fn set_confinement(
+    store: &Store,
+    session: &str,
+    mechanism: Mechanism,
+) -> Result<(), StoreError> {
+    let confinement = match mechanism {
+        Mechanism::Bubblewrap => Confinement::Bubblewrap,
+        Mechanism::Landlock => Confinement::Landlock,
+        Mechanism::None => Confinement::None,
+    };
+    let session = session.to_owned();
+    let write = store.write::<(), StoreError>(Durability::Process, move |tx| {
+        let sql = "UPDATE sessions SET confinement = ?2 WHERE id = ?1 AND confinement IS NOT ?2";
+        tx.execute(sql, params![session, confinement.as_str()])?;
+        Ok(())
+    });
+    write.await
+}
+
+pub(crate) fn set_context(tx: &Tx<'_>, session: &str, context: ContextUse) -> Result<(), StoreError> {
+    tx.prepare_cached("UPDATE sessions SET context_used = ?2, context_window = ?3 WHERE id = ?1")?
+        .execute(params![session, context.used, context.window])?;
     Ok(())
 }
 

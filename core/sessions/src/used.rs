@@ -21,13 +21,12 @@ impl Sessions {
 fn rows(conn: &Connection, days: u32) -> Result<Vec<UsageRow>, StoreError> {
     let mut statement = conn.prepare_cached(
         "SELECT day, provider, worktree_name, COUNT(*), SUM(input_tokens), SUM(output_tokens), TOTAL(cost_usd),
-             TOTAL(reckoned_usd)
+             MAX(unpriced)
          FROM usage WHERE day IN (SELECT DISTINCT day FROM usage ORDER BY day DESC LIMIT ?1)
          GROUP BY day, provider, worktree, worktree_name
          ORDER BY day DESC, provider, worktree_name",
     )?;
     let read = |row: &podium_store::rusqlite::Row<'_>| {
-        let (known, reckoned): (f64, f64) = (row.get(6)?, row.get(7)?);
         Ok(UsageRow {
             day: row.get(0)?,
             provider: row.get(1)?,
@@ -35,8 +34,7 @@ fn rows(conn: &Connection, days: u32) -> Result<Vec<UsageRow>, StoreError> {
             sessions: row.get(3)?,
             input_tokens: row.get(4)?,
             output_tokens: row.get(5)?,
-            // What counts as the dearest is not what it cost.
-            cost_usd: ((reckoned - known).abs() < 1e-9).then_some(known),
+            cost_usd: crate::rows::cost(row.get(6)?, row.get(7)?),
         })
     };
     let rows = statement.query_map(params![days], read)?;

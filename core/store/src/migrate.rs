@@ -21,6 +21,7 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("../migrations/0011_checkpoints.sql")),
     M::up(include_str!("../migrations/0012_usage.sql")),
     M::up(include_str!("../migrations/0013_runs.sql")),
+    M::up(include_str!("../migrations/0016_health.sql")),
 ];
 
 /// Number of the newest schema.

@@ -91,7 +91,8 @@ impl SessionStream {
                     update.end = Some(end);
                 }
             }
-            if !update.items.is_empty() || update.progress.is_some() || update.end.is_some() {
+            let tells = update.progress.is_some() || update.health.is_some() || update.context.is_some();
+            if !update.items.is_empty() || tells || update.end.is_some() {
                 return Some(Ok(update));
             }
         }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use podium_client::SessionStream;
 use podium_protocol::{
-    ItemKind, SessionCancel, SessionCancelParams, SessionEnd, SessionStatus, SessionUpdate, WireError,
+    HealthState, ItemKind, SessionCancel, SessionCancelParams, SessionEnd, SessionStatus, SessionUpdate,
+    WireError,
 };
 use serde_json::Value;
 use tower_lsp::ls_types::{MessageType, ProgressToken};
@@ -81,7 +82,10 @@ async fn follow(state: &Arc<State>, id: &str, from_seq: u64, token: String) {
 async fn show(mut stream: SessionStream, shown: &mut Progressing) -> Result<SessionEnd, WireError> {
     let mut tail = String::new();
     while let Some(update) = stream.next().await {
-        let SessionUpdate { items, progress, end, .. } = update?;
+        let SessionUpdate { items, progress, health, end, .. } = update?;
+        if let Some(health) = health.filter(|health| health.state == HealthState::Silent) {
+            shown.report(format!("silent since {}", health.since), None).await;
+        }
         for item in items.iter().filter(|item| item.kind == ItemKind::Text) {
             push_tail(&mut tail, &item.text);
         }

@@ -134,6 +134,8 @@ async fn forward_session(state: Arc<State>, id: u64, session: String, mut stream
                     id: session,
                     items: Vec::new(),
                     progress: None,
+                    health: None,
+                    context: None,
                     end: Some(end),
                 };
                 state.editor.announce_custom::<PodiumSessionUpdate>(update).await;

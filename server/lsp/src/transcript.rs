@@ -90,7 +90,10 @@ mod tests {
             updated_at: String::new(),
             checkpoint: None,
             last_seq: 5,
-            usage: Usage { input_tokens: 3, output_tokens: 2, cost_usd: 0.0 },
+            usage: Usage { input_tokens: 3, output_tokens: 2, cost_usd: Some(0.0) },
+            context: None,
+            health: None,
+            confinement: None,
             artifact: None,
         };
         let items = [

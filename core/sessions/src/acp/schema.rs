@@ -159,7 +159,11 @@ pub(super) enum Told {
     /// A call of a tool, or news of one.
     Tool(ToolNews),
     Plan(Vec<(String, String)>),
-    Cost(f64),
+    /// US dollars; tokens of the context, and of the window.
+    Used {
+        cost: Option<f64>,
+        context: Option<(u64, Option<u64>)>,
+    },
     Nothing,
 }
 
@@ -195,8 +199,9 @@ pub(super) fn told(params: &Value) -> Told {
             let entries = list(&update["entries"]).iter();
             Told::Plan(entries.map(|entry| (text(entry, "content"), text(entry, "status"))).collect())
         }
-        Some("usage_update") if update["cost"]["currency"] == "USD" => {
-            update["cost"]["amount"].as_f64().map_or(Told::Nothing, Told::Cost)
+        Some("usage_update") => {
+            let cost = update["cost"]["amount"].as_f64().filter(|_| update["cost"]["currency"] == "USD");
+            Told::Used { cost, context: update["used"].as_u64().map(|used| (used, update["size"].as_u64())) }
         }
         _ => Told::Nothing,
     }

@@ -13,6 +13,7 @@ use super::talk::Asked;
 use super::terminals::Terminals;
 use crate::Env;
 use crate::child::Room;
+use crate::hub::TurnLink;
 use crate::permission::Undecided;
 use crate::provider::{Chunk, Turn};
 use crate::tools::{ToolContext, ToolError, served};
@@ -26,6 +27,7 @@ pub(super) struct Server {
     room: Room,
     terminals: Terminals,
     watch: Watch,
+    link: TurnLink,
     /// What was allowed in this turn.
     allowed: Mutex<HashSet<Allowed>>,
 }
@@ -54,12 +56,14 @@ impl Server {
             room,
             terminals: Terminals::default(),
             watch,
+            link: turn.link.clone(),
             allowed: Mutex::default(),
         }
     }
 
     pub(super) async fn serve(self: Arc<Self>, asked: Asked) -> Served {
         let Asked { id, method, params } = asked;
+        let _busy = self.link.busy();
         let mut chunks = Vec::new();
         let result = match schema::wanted(&method, &params) {
             Ok(Wanted::Permission(permission)) => Ok(self.permission(&id, &permission, &mut chunks).await),

@@ -34,6 +34,9 @@ pub(super) struct Talk {
     plan: Vec<(String, String)>,
     garbage: u32,
     usage: Usage,
+    /// US dollars, where the agent says.
+    #[serde(default)]
+    cost: Option<f64>,
     pub(super) end: Option<End>,
     /// Something of the answer was told.
     pub(super) spoke: bool,
@@ -275,6 +278,7 @@ impl Talk {
         if let Some((input, output)) = used {
             (self.usage.input_tokens, self.usage.output_tokens) = (input, output);
         }
+        self.usage.cost_usd = self.cost;
         chunks.push(Chunk::Usage(self.usage.clone()));
         self.end = Some(match stop {
             Stop::Over => End::Complete,
@@ -295,7 +299,12 @@ impl Talk {
                 chunks.push(Chunk::ThoughtEnd { signature: None });
                 self.plan = plan;
             }
-            Told::Cost(amount) => self.usage.cost_usd = amount,
+            Told::Used { cost, context } => {
+                self.cost = cost.or(self.cost);
+                if let Some((used, window)) = context {
+                    chunks.push(Chunk::Context { used, window });
+                }
+            }
             Told::Text(_) | Told::Thought(_) | Told::Plan(_) | Told::Nothing => return,
         }
         self.spoke = true;

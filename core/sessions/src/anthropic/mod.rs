@@ -19,7 +19,8 @@ use self::stream::Said;
 use crate::Env;
 use crate::http::{self, Clients, Dialect, Event, Refusal, Request, Step};
 use crate::keys::Keys;
-use crate::provider::{Chunk, Provider, ProviderError, Turn, TurnOutcome, Window};
+use crate::pricing::Price;
+use crate::provider::{Chunk, Provider, ProviderError, Revival, Turn, TurnOutcome, Window};
 
 const KEY: &str = "ANTHROPIC_API_KEY";
 const BASE: &str = "https://api.anthropic.com";
@@ -63,6 +64,14 @@ impl Provider for Anthropic {
         true
     }
 
+    fn is_priced(&self, turn: &Turn) -> bool {
+        Price::of(&self.config.get(), &self.model(turn)).is_some()
+    }
+
+    fn revival(&self) -> Revival {
+        Revival::Nudge
+    }
+
     fn window(&self, turn: &Turn) -> Option<Window> {
         let tokens = match self.integer("anthropic.context_tokens", 0) {
             0 => models::WINDOW,
@@ -88,10 +97,11 @@ impl Provider for Anthropic {
         stop: CancellationToken,
     ) -> Result<TurnOutcome, ProviderError> {
         let model = self.model(&turn);
-        let said = Said::new(&turn.messages, models::prices(&model));
+        let said = Said::new(&turn.messages, Price::of(&self.config.get(), &model));
+        let link = turn.link.clone();
         let mut conversation = Conversation { provider: self, turn: &turn, model, said };
         tokio::select! {
-            outcome = http::answer(&mut conversation, &out) => outcome,
+            outcome = http::answer(&mut conversation, &out, &link) => outcome,
             () = stop.cancelled() => Err(ProviderError::Stopped),
         }
     }

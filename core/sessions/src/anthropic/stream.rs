@@ -3,8 +3,8 @@
 use podium_protocol::Usage;
 use serde_json::{Value, json};
 
-use super::models::Prices;
 use crate::http::{Event, Step, is_too_long};
+use crate::pricing::{Counted, Price};
 use crate::provider::{Chunk, Message, Part, ProviderError, Speaker, ToolCall, TurnOutcome};
 
 /// A block of the answer that is open.
@@ -26,21 +26,13 @@ pub(super) struct Said {
     calls: usize,
     stop: Option<String>,
     /// Of this stream, and of those before it.
-    used: Used,
+    used: Counted,
     used_before: Usage,
-    prices: Prices,
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-struct Used {
-    input: u64,
-    cache_write: u64,
-    cache_read: u64,
-    output: u64,
+    price: Option<Price>,
 }
 
 impl Said {
-    pub(super) fn new(messages: &[Message], prices: Prices) -> Self {
+    pub(super) fn new(messages: &[Message], price: Option<Price>) -> Self {
         let last = messages.last().filter(|message| message.speaker == Speaker::Assistant);
         let said_space = match last.and_then(|message| message.parts.last()) {
             Some(Part::Text(text)) => space_at_end(text).to_owned(),
@@ -52,9 +44,9 @@ impl Said {
             block: None,
             calls: 0,
             stop: None,
-            used: Used::default(),
+            used: Counted::default(),
             used_before: Usage::default(),
-            prices,
+            price,
         }
     }
 
@@ -75,7 +67,7 @@ impl Said {
     /// A stream begins.
     pub(super) fn begin(&mut self) {
         self.used_before = self.usage();
-        self.used = Used::default();
+        self.used = Counted::default();
         if !self.text.is_empty() {
             self.said_space = space_at_end(&self.text).to_owned();
         }
@@ -192,22 +184,20 @@ impl Said {
         let take = |count: &mut u64, key: &str| *count = usage[key].as_u64().unwrap_or(*count);
         take(&mut self.used.input, "input_tokens");
         take(&mut self.used.cache_write, "cache_creation_input_tokens");
-        take(&mut self.used.cache_read, "cache_read_input_tokens");
+        take(&mut self.used.cached, "cache_read_input_tokens");
         take(&mut self.used.output, "output_tokens");
-        vec![Chunk::Usage(self.usage())]
+        let context = self.used.asked() + self.used.output;
+        vec![Chunk::Usage(self.usage()), Chunk::Context { used: context, window: None }]
     }
 
     fn usage(&self) -> Usage {
-        let (used, before) = (self.used, &self.used_before);
-        let input = used.input as f64
-            + used.cache_write as f64 * Prices::CACHE_WRITE
-            + used.cache_read as f64 * Prices::CACHE_READ;
-        let cost = (input * self.prices.input + used.output as f64 * self.prices.output) / 1e6;
-        Usage {
-            input_tokens: before.input_tokens + used.input + used.cache_write + used.cache_read,
-            output_tokens: before.output_tokens + used.output,
-            cost_usd: before.cost_usd + cost,
-        }
+        let now = Usage {
+            input_tokens: self.used.asked(),
+            output_tokens: self.used.output,
+            cost_usd: self.price.map(|price| price.cost(&self.used)),
+        };
+        // A stream that counted nothing yet adds nothing of an unknown price.
+        if self.used == Counted::default() { self.used_before.clone() } else { self.used_before.plus(&now) }
     }
 
     fn end(&self) -> Step {
@@ -250,7 +240,7 @@ mod tests {
     use super::*;
 
     fn said(messages: &[Message]) -> Said {
-        Said::new(messages, Prices { input: 1.0, output: 10.0 })
+        Said::new(messages, Price::of(&podium_config::Config::default(), "claude-haiku-4-5"))
     }
 
     fn feed(said: &mut Said, kind: &str, data: Value) -> (Vec<Chunk>, Option<Step>) {
@@ -315,7 +305,8 @@ mod tests {
         feed(&mut said, "message_delta", json!({ "delta": {}, "usage": { "output_tokens": 50 } }));
         let used = said.usage();
         assert_eq!((used.input_tokens, used.output_tokens), (1100, 50));
-        assert!((used.cost_usd - (100.0 + 100.0 + 500.0) / 1e6).abs() < 1e-12, "{}", used.cost_usd);
+        let cost = used.cost_usd.unwrap();
+        assert!((cost - (100.0 + 100.0 + 250.0) / 1e6).abs() < 1e-12, "{cost}");
     }
 
     #[test]

@@ -51,8 +51,7 @@ pub(crate) struct TurnRow {
     pub(crate) diff: Option<String>,
 }
 
-const COLUMNS: &str =
-    "id, seq, kind, status, state, mark, snapshot, input_tokens, output_tokens, cost_usd, created_at";
+const COLUMNS: &str = "id, seq, kind, status, state, mark, snapshot, input_tokens, output_tokens, cost_usd, created_at, unpriced";
 
 fn read(row: &Row<'_>) -> Result<CheckpointRow, SqlError> {
     let (mark, snapshot): (Option<String>, Option<String>) = (row.get(5)?, row.get(6)?);
@@ -63,7 +62,11 @@ fn read(row: &Row<'_>) -> Result<CheckpointRow, SqlError> {
         state: row.get(4)?,
         mark: mark.and_then(|mark| serde_json::from_str(&mark).ok()),
         snapshot: snapshot.and_then(|snapshot| record::read(&snapshot)),
-        usage: Usage { input_tokens: row.get(7)?, output_tokens: row.get(8)?, cost_usd: row.get(9)? },
+        usage: Usage {
+            input_tokens: row.get(7)?,
+            output_tokens: row.get(8)?,
+            cost_usd: crate::rows::cost(row.get(9)?, row.get(11)?),
+        },
         created_at: row.get(10)?,
     })
 }
@@ -73,8 +76,9 @@ pub(crate) fn insert(tx: &Tx<'_>, session: &str, row: &CheckpointRow) -> Result<
     let mark = row.mark.as_ref().and_then(|mark| serde_json::to_string(mark).ok());
     tx.execute(
         "INSERT INTO checkpoints (session, id, seq, kind, status, state, mark, snapshot, input_tokens, output_tokens,
-             cost_usd, created_at)
-         SELECT id, ?2, ?3, ?4, ?5, ?6, ?7, ?8, input_tokens, output_tokens, cost_usd, ?9 FROM sessions WHERE id = ?1",
+             cost_usd, unpriced, created_at)
+         SELECT id, ?2, ?3, ?4, ?5, ?6, ?7, ?8, input_tokens, output_tokens, cost_usd, unpriced, ?9
+         FROM sessions WHERE id = ?1",
         params![
             session,
             row.at.id,

@@ -50,6 +50,8 @@ impl Quarters for Lodgings {
             opened => opened,
         }
         .map_err(refused)?;
+        let confined = crate::rows::set_confinement(&self.store, &lodger.session, lodging.mechanism).await;
+        confined.map_err(|error| Homeless::Refused(error.to_string()))?;
         let told = match &lodging.approval {
             Some(approval) if !lodger.terms.occupied => Some(self.record(lodger, approval).await?),
             _ => None,

@@ -212,7 +212,7 @@ fn usage_of(used: &Value, whole: &Value) -> Usage {
     Usage {
         input_tokens: input.iter().map(|key| count(key)).sum(),
         output_tokens: count("output_tokens") + count("outputTokens"),
-        cost_usd: whole["total_cost_usd"].as_f64().or_else(|| whole["costUsd"].as_f64()).unwrap_or_default(),
+        cost_usd: whole["total_cost_usd"].as_f64().or_else(|| whole["costUsd"].as_f64()),
     }
 }
 
@@ -265,7 +265,7 @@ mod tests {
             json!({ "type": "result", "subtype": "success", "is_error": false, "result": "Done.", "total_cost_usd": 0.5,
                 "usage": { "input_tokens": 3, "cache_read_input_tokens": 10, "output_tokens": 7 } }),
         ]);
-        let usage = Usage { input_tokens: 13, output_tokens: 7, cost_usd: 0.5 };
+        let usage = Usage { input_tokens: 13, output_tokens: 7, cost_usd: Some(0.5) };
         let expected = [
             Chunk::Thinking("hm".into()),
             said("I look."),
@@ -312,7 +312,7 @@ mod tests {
             json!({ "type": "item.completed", "item": { "id": "i2", "type": "agent_message", "text": "d" } }),
             json!({ "type": "turn.completed", "usage": { "input_tokens": 4, "output_tokens": 2 } }),
         ]);
-        let usage = Usage { input_tokens: 4, output_tokens: 2, cost_usd: 0.0 };
+        let usage = Usage { input_tokens: 4, output_tokens: 2, cost_usd: None };
         let expected = [
             said("a"),
             said("b"),

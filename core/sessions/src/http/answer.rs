@@ -6,6 +6,7 @@ use tokio::sync::mpsc;
 
 use super::events::{Cut, Event, EventStream, Request};
 use super::retry::{Backoff, Fault, Refusal};
+use crate::hub::TurnLink;
 use crate::provider::{Chunk, ProviderError, TurnOutcome};
 
 /// Streams of one answer that may be cut without a word in between.
@@ -23,6 +24,8 @@ pub(crate) enum Step {
     Again,
     /// It ended too early.
     Cut(String),
+    /// It says nothing any more.
+    Silent(String),
 }
 
 /// How one kind of server is spoken with. It keeps what was said in this answer.
@@ -55,37 +58,56 @@ pub(crate) trait Dialect: Send {
     }
 }
 
-/// Asks until the answer is complete. What is cut goes on behind what was said, what passes is waited for.
+/// Asks until the answer is complete. What is cut goes on behind what was said, what passes is waited for; a server that
+/// is silent too often is left to a person.
 pub(crate) async fn answer(
     dialect: &mut dyn Dialect,
     out: &mpsc::Sender<Chunk>,
+    link: &TurnLink,
 ) -> Result<TurnOutcome, ProviderError> {
     let (mut backoff, mut cuts, mut again, mut length) = (Backoff::default(), 0, 0, 0);
     loop {
         let before = dialect.progress();
-        let mut stream = match EventStream::open(dialect.request().await?).await {
-            Ok(stream) => stream,
+        let request = dialect.request().await?;
+        let opened = tokio::select! {
+            opened = EventStream::open(request) => opened,
+            () = link.nudged() => Err(Fault::Silent("the server took the request and says nothing".to_owned())),
+        };
+        let ended = match opened {
+            Ok(mut stream) => read(dialect, &mut stream, out, (&mut length, link)).await?,
+            Err(Fault::Silent(why)) => Step::Silent(why),
             Err(fault) => {
                 after(dialect, fault, &mut backoff, out).await?;
                 continue;
             }
         };
-        match read(dialect, &mut stream, out, &mut length).await? {
+        match ended {
             Step::Done(outcome) => return Ok(outcome),
             Step::Again if again < AGAIN => again += 1,
             Step::Again => return Ok(TurnOutcome::Cut),
-            Step::Cut(why) => {
+            Step::Cut(ref why) | Step::Silent(ref why) => {
                 let progressed = dialect.progress() > before;
                 cuts = if progressed { 0 } else { cuts + 1 };
                 if cuts >= CUTS {
-                    return Err(failed(dialect, &why));
+                    return Err(given_up(dialect, &ended, why));
                 }
                 if progressed {
                     backoff.progressed();
                 }
-                after(dialect, Fault::Unreachable(why), &mut backoff, out).await?;
+                after(dialect, Fault::Unreachable(why.clone()), &mut backoff, out).await?;
             }
         }
+    }
+}
+
+/// A server that says nothing may answer tomorrow.
+fn given_up(dialect: &dyn Dialect, ended: &Step, why: &str) -> ProviderError {
+    match ended {
+        Step::Silent(_) => {
+            let reason = format!("silent: {}: {why}, {CUTS} times; resume goes on with it", dialect.name());
+            ProviderError::Parked { reason }
+        }
+        _ => failed(dialect, why),
     }
 }
 
@@ -93,16 +115,30 @@ async fn read(
     dialect: &mut dyn Dialect,
     stream: &mut EventStream,
     out: &mpsc::Sender<Chunk>,
-    length: &mut usize,
+    (length, link): (&mut usize, &TurnLink),
 ) -> Result<Step, ProviderError> {
     dialect.begin();
     loop {
-        let (chunks, step) = match stream.next().await {
-            Ok(event) => dialect.event(&event)?,
+        let next = tokio::select! {
+            next = stream.next() => next,
+            () = link.nudged() => Err(Cut::Nudged),
+        };
+        let (chunks, step) = match next {
+            Ok(event) => {
+                let (chunks, step) = dialect.event(&event)?;
+                // A call that is being written is no chunk yet. Pings only keep a connection open.
+                if chunks.is_empty() && event.kind != "ping" {
+                    link.alive();
+                }
+                (chunks, step)
+            }
             Err(Cut::TooLong) => return Err(failed(dialect, &Cut::TooLong.reason())),
             Err(cut) => {
                 let (chunks, step) = dialect.at_end();
-                (chunks, step.or_else(|| Some(Step::Cut(cut.reason()))))
+                let reason = cut.reason();
+                let silent = matches!(cut, Cut::Stalled(_) | Cut::Nudged);
+                let ended = if silent { Step::Silent(reason) } else { Step::Cut(reason) };
+                (chunks, Some(step.unwrap_or(ended)))
             }
         };
         *length += chunks.iter().map(text_length).sum::<usize>();
@@ -141,7 +177,9 @@ async fn after(
     }
     let Some(wait) = backoff.after(&fault) else { return Err(failed(dialect, &fault.reason())) };
     tracing::info!(wait_ms = wait.as_millis(), reason = fault.reason(), "asking again");
-    let waiting = SessionProgress { phase: "waiting".to_owned(), done: 0, total: wait.as_secs() };
+    // Rounded up: without a length it would be a wait for a person.
+    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    let waiting = SessionProgress { phase: "waiting".to_owned(), done: 0, total: seconds };
     let _ = out.send(Chunk::Progress(waiting)).await;
     tokio::time::sleep(wait).await;
     Ok(())

@@ -44,6 +44,8 @@ pub(crate) enum Cut {
     Over,
     Broken(String),
     Stalled(Duration),
+    /// It is alive, and says nothing of use.
+    Nudged,
     /// It goes over all bounds.
     TooLong,
 }
@@ -54,6 +56,7 @@ impl Cut {
             Self::Over => "the connection ended in mid-answer".to_owned(),
             Self::Broken(why) => format!("the connection broke: {why}"),
             Self::Stalled(time) => format!("nothing came for {} s", time.as_secs()),
+            Self::Nudged => "nothing of use came".to_owned(),
             Self::TooLong => "what it sends does not end".to_owned(),
         }
     }
@@ -87,7 +90,7 @@ impl EventStream {
         let transport = Transport { client: request.client, too_long: Arc::clone(&too_long) };
         let mut events = builder.build_with_transport(transport).stream();
         match tokio::time::timeout(stall, events.next()).await {
-            Err(_) => Err(Fault::Unreachable(Cut::Stalled(stall).reason())),
+            Err(_) => Err(Fault::Silent(Cut::Stalled(stall).reason())),
             Ok(Some(Ok(_))) => Ok(Self { events: events.boxed(), stall, too_long }),
             Ok(Some(Err(SseError::UnexpectedResponse(response, body)))) => {
                 let retry_after = response.get_header_value("retry-after").ok().flatten().map(str::to_owned);

@@ -76,6 +76,8 @@ pub(crate) fn is_too_long(said: &str) -> bool {
 pub(crate) enum Fault {
     Refused(Refusal),
     Unreachable(String),
+    /// It took the request and says nothing.
+    Silent(String),
     /// It could not even be sent.
     Invalid(String),
 }
@@ -84,7 +86,7 @@ impl Fault {
     pub(crate) fn is_passing(&self) -> bool {
         match self {
             Self::Refused(refusal) => refusal.is_passing(),
-            Self::Unreachable(_) => true,
+            Self::Unreachable(_) | Self::Silent(_) => true,
             Self::Invalid(_) => false,
         }
     }
@@ -92,7 +94,7 @@ impl Fault {
     pub(crate) fn reason(&self) -> String {
         match self {
             Self::Refused(refusal) => format!("{} (HTTP {})", refusal.message(), refusal.status),
-            Self::Unreachable(why) | Self::Invalid(why) => why.clone(),
+            Self::Unreachable(why) | Self::Silent(why) | Self::Invalid(why) => why.clone(),
         }
     }
 

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::host::ModelHost;
 use crate::Env;
-use crate::provider::{Chunk, Provider, ProviderError, SYSTEM, Speaker, Turn, TurnOutcome, Window};
+use crate::provider::{Chunk, Provider, ProviderError, Revival, SYSTEM, Speaker, Turn, TurnOutcome, Window};
 
 /// The embedded model as a provider.
 pub struct Local {
@@ -50,6 +50,11 @@ impl Provider for Local {
         let entry = catalogue::find(turn.model.as_deref().unwrap_or(default_model())).ok()?;
         let answer = turn.max_tokens.unwrap_or(self.host.max_tokens());
         Some(Window { tokens: entry.context_length as u64, answer: u64::from(answer) })
+    }
+
+    /// It computes in this very process: what hangs here would hang again.
+    fn revival(&self) -> Revival {
+        Revival::Park
     }
 
     fn known_models(&self) -> Option<Vec<&'static str>> {
@@ -106,7 +111,9 @@ impl Answer<'_> {
             self.send(Chunk::Text { text: step.text_delta, tokens })?;
             if let Some(reason) = step.done {
                 let drawn = output_tokens(generation.state());
-                self.send(Chunk::Usage(Usage { input_tokens: given, output_tokens: drawn, cost_usd: 0.0 }))?;
+                let cost_usd = Some(0.0);
+                self.send(Chunk::Usage(Usage { input_tokens: given, output_tokens: drawn, cost_usd }))?;
+                self.send(Chunk::Context { used: given + drawn, window: None })?;
                 let cut = reason == StopReason::Length;
                 return Ok(if cut { TurnOutcome::Cut } else { TurnOutcome::Complete });
             }

@@ -18,7 +18,8 @@ use self::stream::Said;
 use crate::Env;
 use crate::http::{self, Clients, Dialect, Event, Request, Step};
 use crate::keys::Keys;
-use crate::provider::{Chunk, Provider, ProviderError, Turn, TurnOutcome, Window};
+use crate::pricing::Price;
+use crate::provider::{Chunk, Provider, ProviderError, Revival, Turn, TurnOutcome, Window};
 
 const KEY: &str = "OPENAI_API_KEY";
 const BASE: &str = "https://api.openai.com/v1";
@@ -129,8 +130,18 @@ impl Provider for OpenAi {
         true
     }
 
-    fn is_priced(&self) -> bool {
-        false
+    /// A server that chooses its model itself is not asked for it here.
+    fn is_priced(&self, turn: &Turn) -> bool {
+        let config = self.config.get();
+        let model = match turn.model.as_deref().unwrap_or(config.text("openai.model")) {
+            "" => MODEL,
+            named => named,
+        };
+        Price::of(&config, model).is_some()
+    }
+
+    fn revival(&self) -> Revival {
+        Revival::Nudge
     }
 
     fn window(&self, turn: &Turn) -> Option<Window> {
@@ -175,8 +186,9 @@ impl Provider for OpenAi {
         let work = async {
             let server = self.server(&turn.env).await?;
             let model = self.model(&turn, &server).await?;
-            let mut chat = Chat { provider: self, turn: &turn, server, model, said: Said::default() };
-            http::answer(&mut chat, &out).await
+            let said = Said::priced(Price::of(&self.config.get(), &model));
+            let mut chat = Chat { provider: self, turn: &turn, server, model, said };
+            http::answer(&mut chat, &out, &turn.link).await
         };
         tokio::select! {
             outcome = work => outcome,

@@ -62,9 +62,17 @@ fn user(message: &Message, messages: &mut Vec<Value>) {
             messages.push(json!({ "role": "tool", "tool_call_id": result.id, "content": result.text }));
         }
     }
-    let text = message.text();
-    if !text.is_empty() {
-        messages.push(json!({ "role": "user", "content": text }));
+    // A summary, a prompt: each stands by itself.
+    let texts: Vec<&str> = message
+        .parts
+        .iter()
+        .filter_map(|part| match part {
+            Part::Text(text) if !text.is_empty() => Some(text.as_str()),
+            _ => None,
+        })
+        .collect();
+    if !texts.is_empty() {
+        messages.push(json!({ "role": "user", "content": texts.join("\n\n") }));
     }
 }
 

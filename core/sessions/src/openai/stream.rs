@@ -4,6 +4,7 @@ use podium_protocol::Usage;
 use serde_json::{Value, json};
 
 use crate::http::{Event, Step, is_too_long};
+use crate::pricing::{Counted, Price};
 use crate::provider::{Chunk, ProviderError, ToolCall, TurnOutcome};
 
 /// A call that is being written, by its index.
@@ -22,11 +23,16 @@ pub(super) struct Said {
     /// Of this stream.
     calls: Vec<Writing>,
     finish: Option<String>,
-    used: Usage,
+    used: Counted,
     used_before: Usage,
+    price: Option<Price>,
 }
 
 impl Said {
+    pub(super) fn priced(price: Option<Price>) -> Self {
+        Self { price, ..Self::default() }
+    }
+
     pub(super) fn text(&self) -> &str {
         &self.text
     }
@@ -37,7 +43,7 @@ impl Said {
 
     pub(super) fn begin(&mut self) {
         self.used_before = self.usage();
-        self.used = Usage::default();
+        self.used = Counted::default();
         (self.calls, self.finish, self.thinks) = (Vec::new(), None, false);
     }
 
@@ -65,10 +71,15 @@ impl Said {
             }
         }
         if data["usage"].is_object() {
-            let count = |key: &str| data["usage"][key].as_u64().unwrap_or_default();
-            self.used.input_tokens = count("prompt_tokens");
-            self.used.output_tokens = count("completion_tokens");
+            let usage = &data["usage"];
+            let count = |value: &Value| value.as_u64().unwrap_or_default();
+            let asked = count(&usage["prompt_tokens"]);
+            // Counted among what was asked.
+            let cached = count(&usage["prompt_tokens_details"]["cached_tokens"]).min(asked);
+            let output = count(&usage["completion_tokens"]);
+            self.used = Counted { input: asked - cached, cached, cache_write: 0, output };
             chunks.push(Chunk::Usage(self.usage()));
+            chunks.push(Chunk::Context { used: asked + output, window: None });
         }
         Ok((chunks, None))
     }
@@ -151,12 +162,13 @@ impl Said {
         (chunks, Some(Step::Done(outcome)))
     }
 
-    /// Prices are the servers' own and not known here: no cost is told.
+    /// Of all streams. A server that does not count says nothing of what it cost either.
     fn usage(&self) -> Usage {
-        Usage {
-            input_tokens: self.used_before.input_tokens + self.used.input_tokens,
-            output_tokens: self.used_before.output_tokens + self.used.output_tokens,
-            cost_usd: 0.0,
-        }
+        let now = Usage {
+            input_tokens: self.used.asked(),
+            output_tokens: self.used.output,
+            cost_usd: self.price.map(|price| price.cost(&self.used)),
+        };
+        if self.used == Counted::default() { self.used_before.clone() } else { self.used_before.plus(&now) }
     }
 }

@@ -17,6 +17,7 @@ use crate::SessionError;
 use crate::agent::{ToolRun, Toolbox, Toolkit, Workbench};
 use crate::permission::{Asker, Permissions, Undecided};
 use crate::provider::{Chunk, ToolCall, ToolSpec};
+use crate::rows;
 use crate::workplace::{Terms, Workplaces};
 
 const BEGAN: &str = "tool.began";
@@ -57,6 +58,9 @@ impl Toolkit for PermittedTools {
                 .open(&bench, &Terms::default())
                 .await
                 .map_err(|error| WireError::from(error).message);
+        }
+        if let Ok(workplace) = &ctx.workplace {
+            rows::set_confinement(&self.store, &bench.session, workplace.mechanism()).await?;
         }
         let session = bench.session.clone();
         for data in self.store.read(move |conn: &Connection| results(conn, &session)).await? {

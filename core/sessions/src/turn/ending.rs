@@ -92,11 +92,15 @@ impl Recorder {
         let at = checkpoint.unwrap_or_else(|| CheckpointRef { id: new_id(), seq: self.seq });
         let end =
             CheckpointRow::new(at, CheckpointKind::TurnEnd, status, &self.state, self.mark.clone(), snapshot);
-        let (prompt, priced) = (self.tree.prompt, self.priced);
+        let (prompt, unknown) = (self.tree.prompt, self.sessions.unknown_price());
+        let context = self.unstored_context();
         let id = artifact.as_ref().map(|a| a.artifact.id.clone());
         let write = self.sessions.store.write::<(), SessionError>(Durability::Power, move |tx| {
             rows::append(tx, &session, &rows)?;
-            rows::add_usage(tx, &session, &usage, priced)?;
+            rows::add_usage(tx, &session, &usage, unknown)?;
+            if let Some(context) = context {
+                rows::set_context(tx, &session, context)?;
+            }
             if shown {
                 rows::add_checkpoint(tx, &session, &end)?;
                 tx.emit(&checkpoint_event(&session, &end.at))?;

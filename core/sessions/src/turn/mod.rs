@@ -4,11 +4,14 @@
 mod budget;
 mod ending;
 mod recorder;
+mod revival;
 mod shorten;
+mod vitals;
 
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use crate::SessionError;
 use crate::agent::{ToolRun, Toolbox};
@@ -16,11 +19,13 @@ use crate::compaction::Room;
 use crate::history::History;
 use crate::hub::{Running, Update};
 use crate::manager::Inner;
-use crate::provider::{Chunk, Provider, ProviderError, ToolCall, Turn, TurnOutcome};
+use crate::next::Limits;
+use crate::provider::{Provider, ProviderError, ToolCall, Turn, TurnOutcome};
 use crate::rows::SessionRow;
 
 pub(crate) use recorder::Mark;
 use recorder::Recorder;
+use vitals::Vitals;
 
 /// Chunks that may wait for the store before the provider does; those that wait are stored together.
 const CHUNKS_WAITING: usize = 256;
@@ -44,9 +49,22 @@ pub(crate) async fn drive(job: TurnJob) {
     let replayed = job.provider.replays() && job.turn.resumed && !job.turn.tokens.is_empty();
     let mut recorder = Recorder::new(&job, replayed);
     recorder.tree.begin(&job.row).await;
+    let limits = Limits::read(&job.row.request);
     let TurnJob { turn, provider, running: stop, tools, sessions: inner, .. } = job;
-    let mut steps =
-        Steps { sessions: inner, turn, provider, running: stop, recorder, tools, room: Room::default() };
+    let vitals = Vitals::new(stop.clone(), inner.silence(provider.name()), !provider.takes_tools());
+    let mut steps = Steps {
+        sessions: inner,
+        turn,
+        provider,
+        running: stop,
+        recorder,
+        tools,
+        room: Room::default(),
+        vitals,
+        limits,
+        asking: CancellationToken::new(),
+        interrupted: false,
+    };
     let outcome = steps.run().await;
     if let Some(tools) = &steps.tools {
         tools.close().await;
@@ -65,6 +83,12 @@ struct Steps {
     recorder: Recorder,
     tools: Option<Arc<dyn Toolbox>>,
     room: Room,
+    vitals: Vitals,
+    limits: Limits,
+    /// Stops the question that is being answered, and nothing else.
+    asking: CancellationToken,
+    /// It was stopped for its silence.
+    interrupted: bool,
 }
 
 impl Steps {
@@ -109,11 +133,14 @@ impl Steps {
     }
 
     /// One question to the provider.
-    async fn ask(&mut self) -> Result<TurnOutcome, ProviderError> {
+    async fn ask_once(&mut self) -> Result<TurnOutcome, ProviderError> {
         let (sender, chunks) = mpsc::channel(CHUNKS_WAITING);
+        self.asking = self.running.stop.child_token();
+        self.vitals.begin();
+        self.recorder.window = self.provider.window(&self.turn).map(|window| window.tokens);
         let answering = tokio::spawn({
             let (provider, turn) = (Arc::clone(&self.provider), self.turn.clone());
-            let stop = self.running.stop.clone();
+            let stop = self.asking.clone();
             async move { provider.answer(turn, sender, stop).await }
         });
         let stored = self.record_all(chunks).await;
@@ -122,24 +149,6 @@ impl Steps {
         });
         stored?;
         outcome
-    }
-
-    /// Stores and shows whatever comes, until the sender is done.
-    async fn record_all(&mut self, mut chunks: mpsc::Receiver<Chunk>) -> Result<(), ProviderError> {
-        while let Some(first) = chunks.recv().await {
-            let mut batch = vec![first];
-            while batch.len() < CHUNKS_WAITING
-                && let Ok(chunk) = chunks.try_recv()
-            {
-                batch.push(chunk);
-            }
-            if let Err(error) = self.recorder.record(batch).await {
-                // Nothing that cannot be stored is shown; the sender has no reader any more and ends.
-                self.running.stop.cancel();
-                return Err(unstored(&error));
-            }
-        }
-        Ok(())
     }
 
     /// Runs the calls that have no result yet. Each result is stored before the next call runs.
@@ -162,10 +171,12 @@ impl Steps {
             None => ToolRun::refused(&call, "There are no tools here: the session works in no worktree."),
             Some(tools) => {
                 let (sender, chunks) = mpsc::channel(CHUNKS_WAITING);
+                self.vitals.runs(Some(&call.name));
                 let (call, stop) = (call.clone(), self.running.stop.clone());
                 let running = tokio::spawn(async move { tools.run(&call, cut_off, sender, stop).await });
                 self.record_all(chunks).await?;
                 let ran = running.await;
+                self.vitals.runs(None);
                 ran.map_err(|_| ProviderError::Failed { reason: "a tool stopped unexpectedly".to_owned() })?
             }
         };

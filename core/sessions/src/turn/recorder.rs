@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use podium_artifacts::NewArtifact;
-use podium_protocol::{CheckpointKind, CheckpointRef, ItemKind, SessionItem, SessionStatus, Usage};
+use podium_protocol::{
+    CheckpointKind, CheckpointRef, ContextUse, ItemKind, SessionItem, SessionStatus, Usage,
+};
 use podium_secrets::{Redactor, StreamRedactor, StreamState};
 use podium_store::{Durability, now_ms, rfc3339};
 use serde::{Deserialize, Serialize};
@@ -83,8 +85,12 @@ pub(super) struct Recorder {
     used_before: Usage,
     used_now: Usage,
     used_stored: Usage,
-    /// Whether the provider says what its answers cost.
-    pub(super) priced: bool,
+    /// Tokens of the model's window, where that is known.
+    pub(super) window: Option<u64>,
+    context: Option<ContextUse>,
+    /// It is not stored yet.
+    context_is_new: bool,
+    context_told: Option<ContextUse>,
     pub(super) files: BTreeSet<String>,
     pub(super) tree: TurnTree,
 }
@@ -125,7 +131,10 @@ impl Recorder {
             used_before: Usage::default(),
             used_now: Usage::default(),
             used_stored: Usage::default(),
-            priced: job.provider.is_priced(),
+            window: None,
+            context: job.row.info.context,
+            context_is_new: false,
+            context_told: job.row.info.context,
             files: BTreeSet::new(),
             tree: TurnTree::new(&job.sessions, &job.row, job.history.prompt),
         }
@@ -139,6 +148,10 @@ impl Recorder {
             self.take(chunk, &mut items);
         }
         self.store(items).await?;
+        if self.context != self.context_told {
+            self.context_told = self.context;
+            self.context.into_iter().for_each(|context| self.running.tell(Update::Context(context)));
+        }
         let due = self.since_checkpoint >= self.sessions.checkpoint_items();
         if due && self.checkpointed.elapsed() >= BETWEEN_CHECKPOINTS {
             self.store_checkpoint().await?;
@@ -155,6 +168,10 @@ impl Recorder {
             }
             Chunk::Progress(progress) => self.running.tell(Update::Progress(progress)),
             Chunk::Usage(usage) => self.used_now = usage,
+            Chunk::Context { used, window } => {
+                self.context = Some(ContextUse { used, window: window.or(self.window) });
+                self.context_is_new = true;
+            }
             Chunk::State(state) => self.take_state(state, items),
             Chunk::Flush => {
                 self.flush_text(items);
@@ -311,14 +328,19 @@ impl Recorder {
         }
         let (session, rows) = (self.session.clone(), Arc::new(items));
         let stored = Arc::clone(&rows);
+        let context = self.unstored_context();
         let write = self.sessions.store.write::<(), SessionError>(Durability::Process, move |tx| {
             rows::append(tx, &session, &rows)?;
+            if let Some(context) = context {
+                rows::set_context(tx, &session, context)?;
+            }
             if let Some(place) = place {
                 rows::set_state(tx, &session, &place.state, &place.mark)?;
             }
             Ok(())
         });
         self.written(write.await)?;
+        self.context_is_new = false;
         self.now_stored(stored);
         if placed {
             self.running.stored(&self.state);
@@ -333,10 +355,10 @@ impl Recorder {
         let checkpoint = self.within(at).await;
         let (session, rows) = (self.session.clone(), Arc::new(items));
         let stored = Arc::clone(&rows);
-        let (usage, priced) = (self.unstored_usage(), self.priced);
+        let (usage, unknown) = (self.unstored_usage(), self.sessions.unknown_price());
         let write = self.sessions.store.write::<(), SessionError>(Durability::Power, move |tx| {
             rows::append(tx, &session, &rows)?;
-            rows::add_usage(tx, &session, &usage, priced)?;
+            rows::add_usage(tx, &session, &usage, unknown)?;
             rows::add_checkpoint(tx, &session, &checkpoint)?;
             tx.emit(&checkpoint_event(&session, &checkpoint.at))?;
             Ok(())
@@ -428,11 +450,12 @@ impl Recorder {
 
     /// Used by the turn.
     pub(super) fn usage(&self) -> Usage {
-        Usage {
-            input_tokens: self.used_before.input_tokens + self.used_now.input_tokens,
-            output_tokens: self.used_before.output_tokens + self.used_now.output_tokens,
-            cost_usd: self.used_before.cost_usd + self.used_now.cost_usd,
-        }
+        self.used_before.plus(&self.used_now)
+    }
+
+    /// How full the window is, where that is not stored.
+    pub(super) fn unstored_context(&self) -> Option<ContextUse> {
+        self.context.filter(|_| self.context_is_new)
     }
 
     pub(super) fn usage_is_stored(&mut self) {
@@ -444,7 +467,8 @@ impl Recorder {
         Usage {
             input_tokens: now.input_tokens.saturating_sub(stored.input_tokens),
             output_tokens: now.output_tokens.saturating_sub(stored.output_tokens),
-            cost_usd: (now.cost_usd - stored.cost_usd).max(0.0),
+            // What is not known of the whole is not known of its rest.
+            cost_usd: now.cost_usd.map(|cost| (cost - stored.cost_usd.unwrap_or_default()).max(0.0)),
         }
     }
 }

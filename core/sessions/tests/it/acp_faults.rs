@@ -10,7 +10,7 @@ use crate::agents::{configure_lines, host, within};
 use crate::{acp, ask, assert_gapless, follow, text};
 
 /// Answers what it is asked first, then does what the script says with the prompt (`$prompt` is its id).
-fn configure(dir: &Path, then: &str) {
+pub(crate) fn configure(dir: &Path, then: &str) {
     let script = format!(
         r#"
         answer() {{ echo "{{\"jsonrpc\":\"2.0\",\"id\":$1,\"result\":$2}}"; }}

@@ -16,7 +16,7 @@ use crate::{Bed, ask, assert_gapless, bed, follow, text};
 
 const KEY: &str = "sk-ant-test-0123456789";
 
-fn event(kind: &str, mut data: Value) -> Vec<u8> {
+pub(crate) fn event(kind: &str, mut data: Value) -> Vec<u8> {
     data["type"] = json!(kind);
     format!("event: {kind}\ndata: {data}\n\n").into_bytes()
 }

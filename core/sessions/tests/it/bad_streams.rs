@@ -9,7 +9,7 @@ use podium_config::{Layer, Live};
 use podium_protocol::{SessionEnd, SessionItem, SessionStatus};
 use podium_sessions::anthropic::Anthropic;
 use podium_sessions::openai::OpenAi;
-use podium_sessions::{Env, Keys, Provider, Start};
+use podium_sessions::{Attachment, Env, Keys, Provider, Start};
 use serde_json::{Value, json};
 
 use crate::wire::{Answer, Asked, Wire};
@@ -32,8 +32,13 @@ impl Api {
     }
 
     fn provider(self, dir: &Path) -> Arc<dyn Provider> {
+        self.provider_with(dir, 1)
+    }
+
+    fn provider_with(self, dir: &Path, stall_seconds: u32) -> Arc<dyn Provider> {
         let file = dir.join("config.toml");
-        std::fs::write(&file, "[sessions]\nstall_seconds = 1\n[openai]\nmodel = \"m\"\n").unwrap();
+        let settings = format!("[sessions]\nstall_seconds = {stall_seconds}\n[openai]\nmodel = \"m\"\n");
+        std::fs::write(&file, settings).unwrap();
         let config = Arc::new(Live::load(vec![Layer::User(file)]).unwrap());
         match self {
             Self::Messages => Arc::new(Anthropic::new(Keys::new(dir), config)),
@@ -232,6 +237,33 @@ async fn a_server_that_falls_silent_is_asked_again() {
         let answers = vec![silent, stalled, Answer::stream(api.whole(&["two"]))];
         let (said, asked) = api.completes(answers).await;
         assert_eq!((said.as_str(), asked.len()), ("one two", 3), "{api:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_session_whose_server_hangs_is_cancelled_at_once() {
+    for api in BOTH {
+        let silent = Answer { silent: true, ..Answer::stream(Vec::new()) };
+        let stalled = Answer { hangs: true, ..Answer::stream(api.beginning(&["one "])) };
+        for (answer, said) in [(silent, ""), (stalled, "one ")] {
+            let lists = api == Api::Completions;
+            let list = lists.then(|| Answer::refusal(200, r#"{"data":[{"id":"m"}]}"#));
+            let wire = Wire::answering(list.into_iter().chain([answer]).collect()).await;
+            let dir = tempfile::tempdir().unwrap();
+            let bed = bed(dir.path(), "a", api.provider_with(dir.path(), 3_600));
+            let start = Start { env: api.env(&wire), ..ask("count") };
+            let id = bed.sessions.start(start).await.unwrap().id;
+            let Attachment::Live(mut updates) = bed.sessions.attach(&id) else { panic!("it runs") };
+            while text(&bed.sessions.items(&id, 0).await.unwrap().0) != said {
+                updates.recv().await.unwrap();
+            }
+            while wire.asked().len() < 1 + usize::from(lists) {
+                tokio::task::yield_now().await;
+            }
+            let cancelled = tokio::time::timeout(Duration::from_secs(2), bed.sessions.cancel(&id)).await;
+            assert_eq!(cancelled.unwrap().unwrap().1, SessionStatus::Cancelled, "{api:?}");
+            assert_eq!(text(&bed.sessions.items(&id, 0).await.unwrap().0), said, "{api:?}");
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use podium_config::{Layer, Live};
 use podium_protocol::{SessionStatus, UsageRow};
 use podium_sessions::anthropic::Anthropic;
-use podium_sessions::{Keys, Start};
+use podium_sessions::{Keys, Limits, Next, Start};
 use podium_store::{Options, Store};
 use serde_json::Value;
 
@@ -87,4 +87,60 @@ async fn the_budget_of_a_day_is_for_all_sessions() {
         assert_eq!(end.status, status, "{end:?}");
     }
     assert_eq!(wire.asked().len(), 1);
+}
+
+#[tokio::test]
+async fn a_price_that_is_not_known_is_told_as_unknown_and_counts_as_configured() {
+    use SessionStatus::{Completed, Parked};
+    for (counts, expected, asked) in [
+        ("dearest", [Completed, Parked], 1),
+        ("free", [Completed, Completed], 2),
+        ("refuse", [Parked, Parked], 0),
+    ] {
+        let wire = Wire::answering(vec![Answer::stream(whole(&["one "]))]).await;
+        let dir = tempfile::tempdir().unwrap();
+        let bed = bed_of(dir.path(), "a", &format!("[budget]\nunknown_price = \"{counts}\"\n"));
+        let limits = Limits { cost_usd: Some(0.0005), tokens: None };
+        let start = Start { env: env(&wire), model: Some("claude-new-9".into()), limits, ..ask("count") };
+        let id = bed.sessions.start(start).await.unwrap().id;
+        let (_, end) = follow(&bed.sessions, &id).await;
+        assert_eq!(end.status, expected[0], "{counts}: {end:?}");
+        bed.sessions.resume(&id, Some("more"), env(&wire)).await.unwrap();
+        let (_, end) = follow(&bed.sessions, &id).await;
+        assert_eq!((end.status, wire.asked().len()), (expected[1], asked), "{counts}: {end:?}");
+        let info = bed.sessions.info(&id).await.unwrap();
+        let known = asked == 0;
+        assert_eq!(info.usage.cost_usd.is_some(), known, "{counts}: what was not asked costs nothing");
+        let rows = bed.sessions.usage(30).await.unwrap().rows;
+        assert!(rows.iter().all(|row| row.cost_usd.is_none()), "{counts}: {rows:?}");
+        let said = match counts {
+            "dearest" => "counts as the dearest: budget.unknown_price",
+            "refuse" => "the price of this model is not known: add it to `prices`",
+            _ => continue,
+        };
+        assert!(end.reason.as_ref().unwrap().contains(said), "{counts}: {end:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_configured_price_counts_and_a_raised_limit_lets_the_session_go_on() {
+    let wire = Wire::answering(vec![Answer::stream(whole(&["one "]))]).await;
+    let dir = tempfile::tempdir().unwrap();
+    let prices = "[[prices]]\nmodel = \"claude-new-*\"\ninput = 1.0\noutput = 2\n";
+    let bed = bed_of(dir.path(), "a", prices);
+    let limits = Limits { cost_usd: Some(0.000_02), tokens: None };
+    let start = Start { env: env(&wire), model: Some("claude-new-9".into()), limits, ..ask("count") };
+    let id = bed.sessions.start(start).await.unwrap().id;
+    let (_, end) = follow(&bed.sessions, &id).await;
+    let cost = end.usage.cost_usd.unwrap();
+    assert!((cost - (12.0 + 18.0) / 1e6).abs() < 1e-12, "{cost}");
+    bed.sessions.resume(&id, Some("more"), env(&wire)).await.unwrap();
+    let (_, end) = follow(&bed.sessions, &id).await;
+    assert_eq!(end.status, SessionStatus::Parked);
+    let reason = end.reason.unwrap();
+    assert!(reason.contains(&format!("`jelmore sessions resume {id} --max-cost N`")), "{reason}");
+    let next = Next { limits: Limits { cost_usd: Some(1.0), tokens: None }, ..Next::default() };
+    bed.sessions.go_on(&id, next, env(&wire)).await.unwrap();
+    let (_, end) = follow(&bed.sessions, &id).await;
+    assert_eq!((end.status, wire.asked().len()), (SessionStatus::Completed, 2));
 }

@@ -64,7 +64,7 @@ echo '{"type":"result","is_error":false,"usage":{"input_tokens":12,"output_token
     assert_eq!(told[at + 1], (ItemKind::ToolResult, "a.rs"));
     assert_eq!(items[at].data.as_ref().unwrap()["input"]["command"], "ls");
     assert_eq!(text(&items), "I look.\n\nDone.");
-    assert_eq!(end.usage, Usage { input_tokens: 12, output_tokens: 5, cost_usd: 0.25 });
+    assert_eq!(end.usage, Usage { input_tokens: 12, output_tokens: 5, cost_usd: Some(0.25) });
     assert_eq!(end.status, SessionStatus::Completed);
 }
 

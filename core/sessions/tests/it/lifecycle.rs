@@ -53,7 +53,7 @@ async fn nothing_is_shown_that_is_not_stored() {
                 seen += 1;
             }
             Update::End(_) => break,
-            Update::Progress(_) => {}
+            Update::Progress(_) | Update::Health(_) | Update::Context(_) => {}
         }
     }
     assert!(seen > 0);

@@ -12,6 +12,7 @@ mod command;
 mod commands;
 #[cfg(target_os = "linux")]
 mod confinement;
+mod health;
 mod inbox;
 mod lifecycle;
 mod lodgings;

@@ -26,7 +26,7 @@ async fn bounds_hold_for_the_turn_they_come_with_and_those_after_it() {
     follow(&bed.sessions, &id).await;
     let bounds = Bounds { max_tokens: Some(9), temperature: Some(0.25), ..Bounds::default() };
     for bounds in [bounds, Bounds::default()] {
-        let next = Next { prompt: Some("more".into()), bounds, again: false };
+        let next = Next { prompt: Some("more".into()), bounds, ..Next::default() };
         bed.sessions.go_on(&id, next, Default::default()).await.unwrap();
         follow(&bed.sessions, &id).await;
     }

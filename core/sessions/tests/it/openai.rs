@@ -30,7 +30,7 @@ fn ended(reason: &str) -> Vec<Vec<u8>> {
     vec![data(&finish), data(&usage), b"data: [DONE]\n\n".to_vec()]
 }
 
-fn whole(words: &[&str]) -> Vec<Vec<u8>> {
+pub(crate) fn whole(words: &[&str]) -> Vec<Vec<u8>> {
     [
         vec![delta(json!({ "role": "assistant", "content": "" }))],
         words.iter().map(|w| said(w)).collect(),
@@ -39,7 +39,7 @@ fn whole(words: &[&str]) -> Vec<Vec<u8>> {
     .concat()
 }
 
-fn env(wire: &Wire) -> Env {
+pub(crate) fn env(wire: &Wire) -> Env {
     BTreeMap::from([("OPENAI_BASE_URL".to_owned(), format!("{}/v1", wire.url))])
 }
 

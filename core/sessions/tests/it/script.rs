@@ -79,7 +79,7 @@ impl Provider for Script {
             let tokens = vec![u32::try_from(n).unwrap()];
             out.send(Chunk::Text { text: word.clone(), tokens }).await.map_err(gone)?;
         }
-        let usage = Usage { input_tokens: 3, output_tokens: self.words.len() as u64, cost_usd: 0.0 };
+        let usage = Usage { input_tokens: 3, output_tokens: self.words.len() as u64, cost_usd: Some(0.0) };
         out.send(Chunk::Usage(usage)).await.map_err(gone)?;
         Ok(TurnOutcome::Complete)
     }

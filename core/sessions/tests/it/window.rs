@@ -6,10 +6,12 @@ use std::sync::Arc;
 use podium_config::{Layer, Live};
 use podium_protocol::{ItemKind, SessionStatus};
 use podium_sessions::anthropic::Anthropic;
+use podium_sessions::openai::OpenAi;
 use podium_sessions::{Attachment, Keys, Start, StopCause};
 use serde_json::{Value, json};
 
 use crate::anthropic::{beginning, env, whole};
+use crate::openai;
 use crate::wire::{Answer, Wire};
 use crate::{Bed, ask, assert_gapless, bed, follow, text};
 
@@ -78,6 +80,42 @@ async fn older_turns_are_summed_up_before_the_window_is_full_and_a_next_daemon_t
     let prompts: Vec<&str> =
         items.iter().filter(|i| i.kind == ItemKind::Prompt).map(|i| i.text.as_str()).collect();
     assert_eq!(prompts, [long("A"), long("B")]);
+}
+
+/// As OpenAI says it: as an answer of its own, and as an event of a stream that had begun.
+#[tokio::test]
+async fn a_conversation_that_is_too_long_for_openai_is_shortened_and_goes_on() {
+    let error = json!({ "error": {
+        "message": "This model's maximum context length is 8192 tokens. However, your messages resulted in 9100 tokens.",
+        "type": "invalid_request_error", "param": "messages", "code": "context_length_exceeded",
+    } });
+    let event = Answer::stream([format!("data: {error}\n\n").into_bytes()]);
+    for refusal in [Answer::refusal(400, &error.to_string()), event] {
+        let wire = Wire::answering(vec![
+            Answer::refusal(200, r#"{"data":[{"id":"m"}]}"#),
+            Answer::stream(openai::whole(&["one"])),
+            refusal,
+            Answer::stream(openai::whole(&["A was asked."])),
+            Answer::stream(openai::whole(&["two"])),
+        ])
+        .await;
+        let dir = tempfile::tempdir().unwrap();
+        let provider = OpenAi::new(Keys::new(dir.path()), Arc::new(Live::defaults()));
+        let bed = bed(dir.path(), "a", Arc::new(provider));
+        let start = Start { env: openai::env(&wire), model: Some("m".into()), ..ask(&long("A")) };
+        let id = bed.sessions.start(start).await.unwrap().id;
+        follow(&bed.sessions, &id).await;
+        bed.sessions.resume(&id, Some("B"), openai::env(&wire)).await.unwrap();
+        let (items, end) = follow(&bed.sessions, &id).await;
+        assert_gapless(&items);
+        assert_eq!((text(&items).as_str(), end.status), ("onetwo", SessionStatus::Completed), "{end:?}");
+        let asked = wire.asked();
+        assert_eq!(asked.len(), 5, "it is summed up once");
+        let last = asked[4].body["messages"].as_array().unwrap();
+        let shortened = json!({ "role": "user", "content": format!("{SUMMED_UP}\n\nB") });
+        assert_eq!((last.len(), last[0]["role"].as_str()), (2, Some("system")), "{last:#?}");
+        assert_eq!(last[1], shortened);
+    }
 }
 
 #[tokio::test]

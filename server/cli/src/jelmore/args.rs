@@ -101,6 +101,8 @@ pub struct StartArgs {
     pub model: Option<String>,
     #[command(flatten)]
     pub bounds: BoundsArgs,
+    #[command(flatten)]
+    pub limits: LimitArgs,
 }
 
 /// What holds for the turn that a prompt begins, and for those after it.
@@ -115,6 +117,24 @@ pub struct BoundsArgs {
     /// 0 to 2; 0 takes the likeliest token always
     #[arg(long, value_name = "T", requires = "prompt", value_parser = temperature)]
     pub temperature: Option<f64>,
+}
+
+/// What the whole session may use; it waits for a person then.
+#[derive(Debug, Clone, Args)]
+pub struct LimitArgs {
+    /// Most that the session may cost, in US dollars
+    #[arg(long, value_name = "DOLLARS", value_parser = dollars)]
+    pub max_cost: Option<f64>,
+    /// Most tokens of the session, asked and answered
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_total_tokens: Option<u64>,
+}
+
+fn dollars(text: &str) -> Result<f64, String> {
+    match text.trim_start_matches('$').parse::<f64>() {
+        Ok(value) if value.is_finite() && value >= 0.0 => Ok(value),
+        _ => Err("a number of US dollars is needed, not below 0".to_owned()),
+    }
 }
 
 pub(super) fn temperature(text: &str) -> Result<f64, String> {
@@ -247,6 +267,8 @@ pub struct SessionResumeArgs {
     pub again: bool,
     #[command(flatten)]
     pub bounds: BoundsArgs,
+    #[command(flatten)]
+    pub limits: LimitArgs,
 }
 
 #[derive(Debug, Clone, Args)]

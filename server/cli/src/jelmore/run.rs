@@ -60,6 +60,8 @@ pub struct RunArgs {
     pub session_id: Option<String>,
     #[command(flatten)]
     pub bounds: RunBounds,
+    #[command(flatten)]
+    pub limits: super::args::LimitArgs,
 }
 
 /// As for a session; here there always is a prompt.
@@ -120,6 +122,8 @@ fn params(context: &Context, at: RepoSelector, args: RunArgs) -> Result<SessionR
         seed: args.bounds.seed,
         max_tokens: args.bounds.max_tokens,
         temperature: args.bounds.temperature,
+        max_cost_usd: args.limits.max_cost,
+        max_total_tokens: args.limits.max_total_tokens,
     })
 }
 

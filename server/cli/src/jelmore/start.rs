@@ -36,6 +36,8 @@ pub(super) async fn start(context: &Context, at: RepoSelector, args: StartArgs) 
         seed: args.bounds.seed,
         max_tokens: args.bounds.max_tokens,
         temperature: args.bounds.temperature,
+        max_cost_usd: args.limits.max_cost,
+        max_total_tokens: args.limits.max_total_tokens,
         ..SessionStartParams::default()
     };
     let client = context.client()?;
@@ -55,6 +57,8 @@ pub(super) async fn resume(context: &Context, at: RepoSelector, args: SessionRes
         seed: args.bounds.seed,
         max_tokens: args.bounds.max_tokens,
         temperature: args.bounds.temperature,
+        max_cost_usd: args.limits.max_cost,
+        max_total_tokens: args.limits.max_total_tokens,
         at,
     };
     let client = context.client()?;

@@ -16,12 +16,12 @@ pub(crate) async fn run(call: Call, params: SessionRunParams) -> Result<SessionR
     if params.worktree.is_some() && params.new.is_some() {
         return Err(WireError::usage("a task works in a worktree that is there, or in a new one"));
     }
-    let task = task_of(params);
+    let task = task_of(params)?;
     let (session, run) = runs::begin(&call.daemon, task, &call.worktree_caller()).await?;
     Ok(SessionRunStarted { session, run })
 }
 
-fn task_of(params: SessionRunParams) -> Task {
+fn task_of(params: SessionRunParams) -> Result<Task, WireError> {
     let choice = Choice {
         at: params.at,
         worktree: params.worktree,
@@ -36,9 +36,10 @@ fn task_of(params: SessionRunParams) -> Task {
         seed: params.seed,
         max_tokens: params.max_tokens,
         temperature: params.temperature,
+        limits: super::sessions::limits(params.max_cost_usd, params.max_total_tokens)?,
         ..Start::default()
     };
-    Task {
+    Ok(Task {
         id: params.session_id.unwrap_or_else(|| uuid::Uuid::now_v7().to_string()),
         retry: params.retry,
         text: params.task,
@@ -47,7 +48,7 @@ fn task_of(params: SessionRunParams) -> Task {
         keeps_claim: params.keep_claim,
         commits_rest: !params.no_commit,
         start,
-    }
+    })
 }
 
 pub(crate) async fn outcome(call: Call, params: SessionOutcomeParams) -> Result<RunInfo, WireError> {

@@ -8,7 +8,7 @@ use podium_protocol::{
     SessionUsage, SessionUsageParams, WireError, notify,
 };
 use podium_sessions::{
-    Attachment, Bounds, Next, SessionError, Sessions, Start, StopCause, Update, WorktreeRef,
+    Attachment, Bounds, Limits, Next, SessionError, Sessions, Start, StopCause, Update, WorktreeRef,
 };
 use tokio::sync::broadcast::error::RecvError;
 
@@ -45,6 +45,7 @@ pub(crate) async fn start(call: Call, params: SessionStartParams) -> Result<Sess
         seed: params.seed,
         max_tokens: params.max_tokens,
         temperature: params.temperature,
+        limits: limits(params.max_cost_usd, params.max_total_tokens)?,
         env: call.env.clone(),
     };
     let started = call.daemon.sessions.start(start).await;
@@ -54,6 +55,17 @@ pub(crate) async fn start(call: Call, params: SessionStartParams) -> Result<Sess
     }
     call.daemon.activity.notify_waiters();
     Ok(started?)
+}
+
+/// # Errors
+/// `Usage` for an amount of money that is none.
+pub(super) fn limits(cost_usd: Option<f64>, tokens: Option<u64>) -> Result<Limits, WireError> {
+    match cost_usd {
+        Some(cost) if !cost.is_finite() || cost < 0.0 => {
+            Err(WireError::usage("the most that a session may cost is a number of US dollars, not below 0"))
+        }
+        cost_usd => Ok(Limits { cost_usd, tokens }),
+    }
 }
 
 /// Where a session works: a worktree that is named, or the one the caller stands in, or nowhere.
@@ -110,7 +122,8 @@ pub(super) async fn claim(
 async fn go_on(call: &Call, params: SessionStartParams, place: Place) -> Result<SessionStarted, WireError> {
     let bounds = Bounds { seed: params.seed, max_tokens: params.max_tokens, temperature: params.temperature };
     let prompt = params.prompt.filter(|p| !p.trim().is_empty());
-    let next = Next { prompt, bounds, again: false };
+    let limits = limits(params.max_cost_usd, params.max_total_tokens)?;
+    let next = Next { prompt, bounds, limits, again: false };
     let id = match params.session_id {
         Some(id) => id,
         None => {
@@ -155,7 +168,8 @@ async fn take_up(call: &Call, id: &str, next: Next) -> Result<SessionStarted, Wi
 
 pub(crate) async fn resume(call: Call, params: SessionResumeParams) -> Result<SessionStarted, WireError> {
     let bounds = Bounds { seed: params.seed, max_tokens: params.max_tokens, temperature: params.temperature };
-    let next = Next { prompt: params.prompt, bounds, again: params.again };
+    let limits = limits(params.max_cost_usd, params.max_total_tokens)?;
+    let next = Next { prompt: params.prompt, bounds, limits, again: params.again };
     let id = match params.id {
         Some(id) => id,
         None => {
@@ -311,12 +325,10 @@ impl Follower {
     async fn send_other(&mut self, update: Update) -> bool {
         match update {
             Update::Progress(progress) => {
-                self.call.peer.notify_lossy(
-                    notify::SESSION_UPDATE,
-                    &SessionUpdate { progress: Some(progress), ..self.update() },
-                );
-                true
+                self.tell(SessionUpdate { progress: Some(progress), ..self.update() })
             }
+            Update::Health(health) => self.tell(SessionUpdate { health: Some(health), ..self.update() }),
+            Update::Context(context) => self.tell(SessionUpdate { context: Some(context), ..self.update() }),
             Update::End(end) => {
                 if self.send_stored().await {
                     self.send(SessionUpdate { end: Some(end), ..self.update() }).await;
@@ -325,6 +337,12 @@ impl Follower {
             }
             Update::Items(items) => self.send_items(items.to_vec()).await,
         }
+    }
+
+    /// What a slow client may miss: something newer follows. True, since more will come.
+    fn tell(&self, update: SessionUpdate) -> bool {
+        self.call.peer.notify_lossy(notify::SESSION_UPDATE, &update);
+        true
     }
 
     async fn send_end_from_store(&self) {
@@ -350,6 +368,8 @@ impl Follower {
             id: self.id.clone(),
             items: Vec::new(),
             progress: None,
+            health: None,
+            context: None,
             end: None,
         }
     }

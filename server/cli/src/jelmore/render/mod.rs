@@ -5,8 +5,8 @@ mod run;
 
 use jiff::Timestamp;
 use podium_protocol::{
-    ItemKind, ProviderInfo, SessionEnd, SessionInfo, SessionItem, SessionProgress, SessionShown,
-    SessionStatus, Usage,
+    Confinement, HealthState, ItemKind, ProviderInfo, SessionEnd, SessionHealth, SessionInfo, SessionItem,
+    SessionProgress, SessionShown, SessionStatus, Usage,
 };
 
 use crate::style::{Painter, count, one_line, printable, shortened};
@@ -37,7 +37,7 @@ pub(super) fn sessions(sessions: &[SessionInfo], now: Timestamp, paint: Painter)
     for s in sessions {
         rows.push([
             s.id.clone(),
-            status(s.status),
+            state(s, now),
             ago(&s.updated_at, now),
             s.provider.clone(),
             s.repo.as_ref().filter(|_| several).map(repo_name).unwrap_or_default(),
@@ -54,8 +54,8 @@ pub(super) fn transcript(shown: &SessionShown, now: Timestamp, paint: Painter) -
     let model = s.model.as_ref().map_or_else(String::new, |m| format!(" ({m})"));
     let place = s.worktree.as_ref().map_or_else(String::new, |w| format!(" in {w}"));
     let head =
-        format!("{} {}{model}{place}, {}, {}", s.id, s.provider, status(s.status), ago(&s.updated_at, now));
-    let mut text = format!("{}\n", paint.dim(&one_line(&head)));
+        format!("{} {}{model}{place}, {}, {}", s.id, s.provider, state(s, now), ago(&s.updated_at, now));
+    let mut text = format!("{}\n{}\n", paint.dim(&one_line(&head)), paint.dim(&facts(s)));
     let mut open_line = false;
     for item in &shown.items {
         if item.kind == ItemKind::Text {
@@ -133,12 +133,54 @@ fn status(status: SessionStatus) -> String {
     status.as_str().replace('_', " ")
 }
 
-fn usage(usage: &Usage) -> String {
-    let mut text = format!("{} in, {} out", count(usage.input_tokens, "token"), usage.output_tokens);
-    if usage.cost_usd > 0.0 {
-        text += &format!(", ${:.4}", usage.cost_usd);
+/// The status, and of a turn that runs what it is at.
+fn state(session: &SessionInfo, now: Timestamp) -> String {
+    match &session.health {
+        Some(running) if running.state != HealthState::Working => {
+            format!("{}: {}", status(session.status), health(running, now))
+        }
+        _ => status(session.status),
     }
-    text
+}
+
+/// `run_command for 12s`, `silent for 2m`.
+pub(super) fn health(health: &SessionHealth, now: Timestamp) -> String {
+    let what = health.tool.as_deref().map_or_else(|| health.state.as_str().to_owned(), one_line);
+    let since = ago(&health.since, now);
+    match health.revived {
+        0 => format!("{what} for {since}"),
+        times => format!("{what} for {since}, revived {}", count(times.into(), "time")),
+    }
+}
+
+/// What was used, how full the window is, what confines the programs.
+fn facts(session: &SessionInfo) -> String {
+    let mut facts = vec![usage(&session.usage)];
+    facts.extend(session.context.as_ref().map(|context| match context.window {
+        Some(window) => {
+            format!("context {} of {window} ({}%)", context.used, 100 * context.used / window.max(1))
+        }
+        None => format!("context {}", context.used),
+    }));
+    facts.extend(session.confinement.map(|confinement| match confinement {
+        Confinement::None => "programs UNSANDBOXED".to_owned(),
+        confinement => format!("programs confined by {}", confinement.as_str()),
+    }));
+    facts.join(", ")
+}
+
+/// None for what costs nothing.
+pub(super) fn cost(usage: &Usage) -> Option<String> {
+    match usage.cost_usd {
+        None => Some("cost unknown".to_owned()),
+        Some(cost) if cost > 0.0 => Some(format!("${cost:.4}")),
+        Some(_) => None,
+    }
+}
+
+fn usage(usage: &Usage) -> String {
+    let tokens = format!("{} in, {} out", count(usage.input_tokens, "token"), usage.output_tokens);
+    [Some(tokens), cost(usage)].into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -166,7 +208,10 @@ mod tests {
             updated_at: "2026-01-02T11:58:00Z".into(),
             checkpoint: Some(CheckpointRef { id: "c1".into(), seq: 3 }),
             last_seq: 5,
-            usage: Usage { input_tokens: 12, output_tokens: 34, cost_usd: 0.0 },
+            usage: Usage { input_tokens: 12, output_tokens: 34, cost_usd: Some(0.0) },
+            context: None,
+            health: None,
+            confinement: None,
             artifact: None,
         }
     }
@@ -185,6 +230,33 @@ mod tests {
     #[test]
     fn sessions_are_a_table() {
         insta::assert_snapshot!(sessions(&[session()], now(), Painter::new(false)));
+    }
+
+    #[test]
+    fn what_a_turn_is_at_stands_beside_its_status_and_the_rest_below() {
+        let health = |state, tool: Option<&str>, revived| SessionHealth {
+            state,
+            since: "2026-01-02T11:58:00Z".into(),
+            tool: tool.map(str::to_owned),
+            revived,
+        };
+        let running = |health| SessionInfo {
+            status: SessionStatus::InProgress,
+            reason: None,
+            health: Some(health),
+            context: Some(podium_protocol::ContextUse { used: 50_000, window: Some(200_000) }),
+            confinement: Some(Confinement::Bubblewrap),
+            usage: Usage { cost_usd: None, ..session().usage },
+            ..session()
+        };
+        let tool = running(health(HealthState::Tool, Some("run_command"), 0));
+        let silent = running(health(HealthState::Silent, None, 2));
+        let shown = SessionShown { session: silent.clone(), items: Vec::new(), more: false };
+        let text = [
+            sessions(&[tool, silent], now(), Painter::new(false)),
+            transcript(&shown, now(), Painter::new(false)),
+        ];
+        insta::assert_snapshot!(text.join("\n\n"));
     }
 
     #[test]
@@ -218,7 +290,7 @@ mod tests {
         let ended = SessionEnd {
             status: SessionStatus::Failed,
             reason: Some("rate limit".into()),
-            usage: Usage { input_tokens: 1, output_tokens: 20, cost_usd: 0.0123 },
+            usage: Usage { input_tokens: 1, output_tokens: 20, cost_usd: Some(0.0123) },
             files_changed: vec!["src/a.rs".into()],
             artifact: Some("a-1".into()),
         };

@@ -1,6 +1,8 @@
 //! The lines of `--json`.
 
-use podium_protocol::{RunInfo, SessionItem, SessionProgress, SessionStatus, Usage, WireError};
+use podium_protocol::{
+    ContextUse, RunInfo, SessionHealth, SessionItem, SessionProgress, SessionStatus, Usage, WireError,
+};
 use serde::Serialize;
 
 /// A line of the stream.
@@ -11,6 +13,8 @@ pub(super) enum Line<'a> {
     Run(&'a RunInfo),
     Item(&'a SessionItem),
     Progress(&'a SessionProgress),
+    Health(&'a SessionHealth),
+    Context(&'a ContextUse),
     End(EndLine<'a>),
 }
 
@@ -98,7 +102,7 @@ mod tests {
         let end = EndLine {
             session: "s",
             status: SessionStatus::Interrupted,
-            usage: &Usage { input_tokens: 1, output_tokens: 2, cost_usd: 0.5 },
+            usage: &Usage { input_tokens: 1, output_tokens: 2, cost_usd: Some(0.5) },
             files_changed: &["a".into()],
             artifact: None,
             reason: None,

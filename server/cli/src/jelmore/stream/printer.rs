@@ -2,8 +2,8 @@
 
 use indicatif::ProgressBar;
 use podium_protocol::{
-    ItemKind, RunInfo, SessionEnd, SessionItem, SessionProgress, SessionStatus, SessionUpdate, Usage,
-    WireError,
+    HealthState, ItemKind, RunInfo, SessionEnd, SessionHealth, SessionItem, SessionProgress, SessionStatus,
+    SessionUpdate, Usage, WireError,
 };
 
 use super::Follow;
@@ -59,7 +59,13 @@ impl Printer {
         if let Some(progress) = &update.progress {
             self.progress(progress)?;
         }
-        Ok(())
+        if let Some(health) = &update.health {
+            self.health(health)?;
+        }
+        match &update.context {
+            Some(context) if self.output.is_json() => self.output.line(&Line::Context(context)),
+            _ => Ok(()),
+        }
     }
 
     fn item(&mut self, item: &SessionItem) -> Result<(), Failure> {
@@ -81,6 +87,25 @@ impl Printer {
         if let Some(remark) = render::item_remark(item, self.output.err_painter()) {
             self.finish_text();
             self.output.note(&remark);
+        }
+        Ok(())
+    }
+
+    /// People are told of silence only: tools that run are shown anyway.
+    fn health(&mut self, health: &SessionHealth) -> Result<(), Failure> {
+        if self.output.is_json() {
+            return self.output.line(&Line::Health(health));
+        }
+        if health.state != HealthState::Silent {
+            return Ok(());
+        }
+        let text = render::health(health, crate::jelmore::now());
+        match &mut self.view {
+            Some(view) => view.doing(&text),
+            None => {
+                self.finish_text();
+                self.output.note(&self.output.err_painter().yellow(&text));
+            }
         }
         Ok(())
     }

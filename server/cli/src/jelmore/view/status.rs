@@ -3,6 +3,7 @@
 use indicatif::{ProgressBar, ProgressStyle};
 use podium_protocol::Usage;
 
+use crate::jelmore::render::cost;
 use crate::output::Output;
 use crate::progress;
 use crate::style::one_line;
@@ -64,9 +65,7 @@ fn message(used: &Usage, characters: u64, doing: &str) -> String {
         let about = if characters > 0 { "~" } else { "" };
         parts.push(format!("{about}{tokens} tokens"));
     }
-    if used.cost_usd > 0.0 {
-        parts.push(format!("${:.4}", used.cost_usd));
-    }
+    parts.extend(cost(used));
     if !doing.is_empty() {
         parts.push(doing.to_owned());
     }
@@ -79,9 +78,11 @@ mod tests {
 
     #[test]
     fn an_estimate_says_that_it_is_one() {
-        let used = Usage { input_tokens: 9, output_tokens: 20, cost_usd: 0.0123 };
+        let used = Usage { input_tokens: 9, output_tokens: 20, cost_usd: Some(0.0123) };
         assert_eq!(message(&used, 0, "writing"), "20 tokens · $0.0123 · writing");
         assert_eq!(message(&Usage::default(), 5, ""), "~2 tokens");
+        let unknown = Usage { cost_usd: None, ..used };
+        assert_eq!(message(&unknown, 0, ""), "20 tokens · cost unknown");
         assert_eq!(message(&Usage::default(), 0, ""), "");
     }
 }
