@@ -5,7 +5,7 @@ import type { Live } from "./live";
 import type { SessionInfo, Usage } from "./protocol";
 import type { SessionStreams } from "./sessionStreams";
 import { plain } from "./text/markdown";
-import { isOver, sessionTitle, statusWords, usageBrief, usageWords } from "./text/session";
+import { contextWords, healthWords, isOver, sessionTitle, statusWords, usageBrief, usageWords } from "./text/session";
 
 export class SessionStatus implements vscode.Disposable {
   private readonly item = vscode.window.createStatusBarItem("podium.session", vscode.StatusBarAlignment.Left, 98);
@@ -39,9 +39,20 @@ export class SessionStatus implements vscode.Disposable {
       return;
     }
     const usage = larger(session.usage, this.live.session(session.id)?.usage);
-    this.item.text = `${isOver(session.status) ? "$(comment-discussion)" : "$(sync~spin)"} ${usageBrief(usage)}`;
+    const context = session.context ?? this.live.session(session.id)?.context;
+    const silent = !isOver(session.status) && session.health?.state === "silent";
+    const icon = isOver(session.status) ? "$(comment-discussion)" : silent ? "$(warning)" : "$(sync~spin)";
+    const running = isOver(session.status) ? "" : healthWords(session.health, new Date());
+    this.item.text = [`${icon} ${usageBrief(usage, context)}`, silent ? running : ""].filter(Boolean).join(" · ");
     this.item.tooltip = new vscode.MarkdownString(
-      [`**${plain(sessionTitle(session))}**`, statusWords(session.status), plain(usageWords(usage))].join("\n\n"),
+      [
+        `**${plain(sessionTitle(session))}**`,
+        plain(running || statusWords(session.status)),
+        plain(usageWords(usage)),
+        context ? contextWords(context) : "",
+      ]
+        .filter(Boolean)
+        .join("\n\n"),
     );
     this.item.accessibilityInformation = { label: `Session: ${usageWords(usage)}`, role: "button" };
     this.item.command = openCommand(session);

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { artifactFileName, artifactRow, sizeWords } from "../src/text/artifact";
 import type { InboxScope } from "../src/protocol";
 import { inboxChoices } from "../src/text/inbox";
-import { progressWords, questionRow, sessionRow, usageWords } from "../src/text/session";
+import { progressWords, questionRow, sessionRow, usageBrief, usageWords } from "../src/text/session";
 import { openedWords, requestNumber } from "../src/text/review";
 import { activity, containing, inOrder, worktreeRow } from "../src/text/worktree";
 import { claim, ME, now, own, question, session, worktree } from "./samples";
@@ -106,6 +106,10 @@ test("a session's row tells where, with whom and how it stands", () => {
 test("usage and progress read as sentences", () => {
   assert.equal(usageWords({ inputTokens: 12, outputTokens: 34, costUsd: 0 }), "12 tokens in, 34 out");
   assert.equal(usageWords({ inputTokens: 12, outputTokens: 34, costUsd: 0.0123 }), "12 tokens in, 34 out, $0.0123");
+  const unknown = { inputTokens: 1_200, outputTokens: 34, costUsd: null };
+  assert.equal(usageWords(unknown), "1200 tokens in, 34 out, cost unknown");
+  assert.equal(usageBrief(unknown, { used: 50_000, window: 200_000 }), "1.2k in · 34 out · cost unknown · 25% of 200.0k");
+  assert.equal(usageBrief(unknown, { used: 50_000, window: null }), "1.2k in · 34 out · cost unknown");
   assert.equal(progressWords({ phase: "loading_model", done: 1, total: 3 }), "loading the model, 33%");
   assert.equal(progressWords({ phase: "some_thing", done: 1, total: 0 }), "some thing");
 });

@@ -48,7 +48,23 @@ local function status_of(view)
     local share = progress.total > 0 and (' %d%%'):format(progress.done * 100 / progress.total) or ''
     parts[#parts + 1] = phase .. share
   end
+  local health = s.status == 'in_progress' and s.info and s.info.health
+  if health and health.state == 'silent' then
+    parts[#parts + 1] = 'silent'
+  elseif health and health.state == 'tool' and not progress then
+    parts[#parts + 1] = health.tool or 'tool'
+  end
   return table.concat(parts, ' · ')
+end
+
+---@param context table? ContextUse
+---@return string
+local function context_of(context)
+  local window = context and context.window
+  if not window or window == vim.NIL or window == 0 then
+    return ''
+  end
+  return (' · %d%% of %dk'):format(context.used * 100 / window, window / 1000)
 end
 
 ---@param view podium.View
@@ -58,9 +74,14 @@ local function usage_of(view)
   if not usage or (usage.inputTokens or 0) + (usage.outputTokens or 0) == 0 then
     return ''
   end
-  local cost = usage.costUsd or 0
-  local paid = cost > 0 and (cost < 1 and ' · $%.4f' or ' · $%.2f'):format(cost) or ''
-  return (' · %d + %d tokens%s'):format(usage.inputTokens or 0, usage.outputTokens or 0, paid)
+  local cost, paid = usage.costUsd, ''
+  if cost == nil or cost == vim.NIL then
+    paid = ' · cost unknown'
+  elseif cost > 0 then
+    paid = (cost < 1 and ' · $%.4f' or ' · $%.2f'):format(cost)
+  end
+  local tokens = (' · %d + %d tokens'):format(usage.inputTokens or 0, usage.outputTokens or 0)
+  return tokens .. paid .. context_of(view.stream.info.context)
 end
 
 --- Status, tokens and cost of the session that a buffer shows; nil for other buffers.

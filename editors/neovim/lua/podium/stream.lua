@@ -159,6 +159,10 @@ function Stream:update(update)
     self.progress = nil
   end
   self.progress = update.progress or self.progress
+  if self.info then
+    self.info.health = update.health or self.info.health
+    self.info.context = update.context or self.info.context
+  end
   if update['end'] then
     if self.subscription == update.subscription then
       self:finish(update['end'])

@@ -66,7 +66,7 @@ export class Transcript {
     }
   }
 
-  accept(update: Pick<SessionUpdate, "items" | "progress" | "end">): Accepted {
+  accept(update: Pick<SessionUpdate, "items" | "progress" | "health" | "context" | "end">): Accepted {
     for (const item of update.items ?? []) {
       if (item.seq <= this.seq) {
         continue;
@@ -81,6 +81,12 @@ export class Transcript {
     }
     if (update.progress) {
       this.progress = update.progress;
+    }
+    if (update.health) {
+      this.session = { ...this.session, health: update.health };
+    }
+    if (update.context) {
+      this.session = { ...this.session, context: update.context };
     }
     if (update.end) {
       this.finish(update.end);

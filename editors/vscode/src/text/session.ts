@@ -1,6 +1,15 @@
 /** Rows of the Sessions view, and how a session's state reads. */
 
-import type { Checkpoint, InboxItem, SessionInfo, SessionProgress, SessionStatus, Usage } from "../protocol";
+import type {
+  Checkpoint,
+  ContextUse,
+  InboxItem,
+  SessionHealth,
+  SessionInfo,
+  SessionProgress,
+  SessionStatus,
+  Usage,
+} from "../protocol";
 import { fileTitle } from "./artifact";
 import { plain, shortened } from "./markdown";
 import { clock } from "./time";
@@ -50,7 +59,8 @@ export function sessionTab(session: Pick<SessionInfo, "title" | "id">): string {
 }
 
 export function sessionRow(session: SessionInfo, now: Date): Row {
-  const state = session.status === "completed" ? clock(session.updatedAt, now) : WORDS[session.status];
+  const running = isOver(session.status) ? "" : healthWords(session.health, now);
+  const state = session.status === "completed" ? clock(session.updatedAt, now) : running || WORDS[session.status];
   return {
     label: sessionTitle(session),
     description: [session.worktree, session.provider, state].filter(Boolean).join(" · "),
@@ -72,20 +82,53 @@ function tooltip(session: SessionInfo, now: Date): string {
   }
   lines.push(`Started ${clock(session.createdAt, now)}, last change ${clock(session.updatedAt, now)}`);
   lines.push(plain(usageWords(session.usage)));
+  if (session.context) {
+    lines.push(contextWords(session.context));
+  }
+  if (session.confinement) {
+    lines.push(session.confinement === "none" ? "Its programs run **unsandboxed**" : `Its programs are confined by ${session.confinement}`);
+  }
   lines.push(`\`${session.id}\``);
   return lines.join("\n\n");
 }
 
 /** `120 tokens in, 40 out, $0.0123`. */
 export function usageWords(usage: Usage): string {
-  const cost = usage.costUsd > 0 ? `, $${usage.costUsd.toFixed(usage.costUsd < 1 ? 4 : 2)}` : "";
-  return `${usage.inputTokens} tokens in, ${usage.outputTokens} out${cost}`;
+  return [`${usage.inputTokens} tokens in, ${usage.outputTokens} out`, costWords(usage)].filter(Boolean).join(", ");
 }
 
-/** `1.2k in · 340 out · $0.0123`, for the status line. */
-export function usageBrief(usage: Usage): string {
-  const cost = usage.costUsd > 0 ? ` · $${usage.costUsd.toFixed(usage.costUsd < 1 ? 4 : 2)}` : "";
-  return `${countBrief(usage.inputTokens)} in · ${countBrief(usage.outputTokens)} out${cost}`;
+/** `1.2k in · 340 out · $0.0123 · 25% of 200k`, for the status line. */
+export function usageBrief(usage: Usage, context?: ContextUse | null): string {
+  const tokens = `${countBrief(usage.inputTokens)} in · ${countBrief(usage.outputTokens)} out`;
+  return [tokens, costWords(usage), contextBrief(context)].filter(Boolean).join(" · ");
+}
+
+/** Nothing for what costs nothing. */
+function costWords(usage: Usage): string {
+  if (usage.costUsd === null) {
+    return "cost unknown";
+  }
+  return usage.costUsd > 0 ? `$${usage.costUsd.toFixed(usage.costUsd < 1 ? 4 : 2)}` : "";
+}
+
+function contextBrief(context: ContextUse | null | undefined): string {
+  if (!context) {
+    return "";
+  }
+  return context.window ? `${Math.floor((100 * context.used) / context.window)}% of ${countBrief(context.window)}` : "";
+}
+
+/** `50000 of 200000 tokens of the window`. */
+export function contextWords(context: ContextUse): string {
+  return context.window ? `${context.used} of ${context.window} tokens of the window` : `${context.used} tokens of the window`;
+}
+
+/** `run_command since 14:02`, `silent since 14:02`; nothing for a turn that just works. */
+export function healthWords(health: SessionHealth | null | undefined, now: Date): string {
+  if (!health || health.state === "working") {
+    return "";
+  }
+  return `${health.tool ?? health.state} since ${clock(health.since, now)}`;
 }
 
 function countBrief(count: number): string {

@@ -211,6 +211,14 @@ return function(test)
     wait('the usage while it runs', function()
       return require('podium').statusline() == 'running · 1200 + 34 tokens · $0.0123'
     end)
+    local unknown = { inputTokens = 1200, outputTokens = 34, costUsd = vim.NIL }
+    push_items(id, 1, { item(4, 'usage', '', { data = unknown }) }, {
+      context = { used = 50000, window = 200000 },
+      health = { state = 'silent', since = '2026-01-02T03:04:05Z', revived = 0 },
+    })
+    wait('an unknown cost, the window, and silence', function()
+      return require('podium').statusline() == 'running · silent · 1200 + 34 tokens · cost unknown · 25% of 200k'
+    end)
   end)
 
   test('r on a complete session asks for the next prompt', function()
