@@ -6,17 +6,19 @@ use podium_client::{ConnectOptions, StartPolicy};
 use podium_config::Home;
 use podium_git::parse;
 use podium_lsp::LspOptions;
+use podium_melody::{Catalogue, Format};
 use podium_protocol::Frame;
 
 /// A target: it panics when something is wrong.
 pub type Target = fn(&[u8]);
 
 /// Name of each target, which is also the name of its folder of seeds.
-pub const ALL: [(&str, Target); 4] = [
+pub const ALL: [(&str, Target); 5] = [
     ("frame_codec", frame_codec),
     ("worktree_name", worktree_name),
     ("git_parsers", git_parsers),
     ("lsp_stream", lsp_stream),
+    ("melody", melody),
 ];
 
 /// Whatever can be read is written and read again as the same.
@@ -71,4 +73,29 @@ pub fn lsp_stream(bytes: &[u8]) {
         tokio::time::timeout(Duration::from_secs(20), served).await.is_ok()
     });
     assert!(ended, "the server does not end with its input");
+}
+
+/// No text is too strange for a melody: every fault has a place in it, what is valid can be drawn and stored, and what
+/// can be laid out says the same afterwards.
+pub fn melody(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let catalogue = Catalogue::builtin();
+    for format in [Format::Toml, Format::Json] {
+        let document = podium_melody::read(&text, format, &catalogue);
+        for found in &document.diagnostics {
+            assert!(text.get(found.span.clone()).is_some(), "{found:?}");
+        }
+        if let Ok(laid) = podium_melody::format(&text, format) {
+            assert_eq!(podium_melody::format(&laid, format).as_ref(), Ok(&laid), "laid out twice");
+            assert_eq!(podium_melody::read(&laid, format, &catalogue).melody, document.melody, "{laid}");
+        }
+        let Some(melody) = &document.melody else { continue };
+        let _ = podium_melody::graph::dot(melody);
+        let _ = podium_melody::graph::svg(melody);
+        if document.is_valid() {
+            let stored = serde_json::to_string(melody).unwrap_or_default();
+            let again = serde_json::from_str(&stored);
+            assert_eq!(again.as_ref().ok(), Some(melody), "{stored}");
+        }
+    }
 }
