@@ -436,7 +436,7 @@ export interface Event {
   id: string;
   /** Position in the log; gaps are allowed, going back is not. */
   seq: number;
-  /** `podium://<host>`. */
+  /** `podium://<host>`; behind it who published an event that is not the daemon's own. */
   source: string;
   /** `1.0`, the version of the CloudEvents specification. */
   specversion: string;
@@ -447,11 +447,65 @@ export interface Event {
   type: string;
 }
 
+export interface EventFound {
+  event: Event;
+}
+
+export interface EventGetParams {
+  /** Its id, the unique beginning of one, or its number in the log. */
+  id: string;
+}
+
 /** Notification `event`. */
 export interface EventNotification {
   event: Event;
   subscription: number;
 }
+
+/** Appends an event of one's own. Types of the daemon are refused; types with a known shape are checked against it. */
+export interface EventPublishParams {
+  /** Id of the event that led to it; at most 128 bytes. */
+  causationId?: string | null;
+  /** At most 128 bytes. */
+  correlationId?: string | null;
+  /** An object of at most 64 KiB; what is larger travels as the id of an artifact. Known secrets are redacted. */
+  data?: unknown;
+  /** A UUID that the client makes up, so that it may send the request twice: the event of that id is the answer. */
+  id?: string | null;
+  /** What it is about; at most 256 bytes. Absent: `task/<id>` for a task, the session for an agent. */
+  subject?: string | null;
+  /** `noun.past_participle`: `deploy.finished`, `release.candidate.built`; at most 128 bytes. */
+  type: string;
+}
+
+export interface EventPublished {
+  /** It was published before: by this very request, or a task of the same id was. Nothing was appended. */
+  duplicate: boolean;
+  event: Event;
+  /** The task that the event assigned, or ended. */
+  task?: TaskInfo | null;
+}
+
+/** Who may append events of a type. */
+export type EventPublisher = "person" | "daemon" | "anyone";
+
+export interface EventType {
+  about?: string | null;
+  /** Events of it that the log has. */
+  count: number;
+  /** Number of the newest of them. */
+  lastSeq?: number | null;
+  publisher: EventPublisher;
+  /** JSON Schema that `data` is checked against. */
+  schema?: unknown;
+  type: string;
+}
+
+export interface EventTypes {
+  types: Array<EventType>;
+}
+
+export type EventTypesParams = Record<string, never>;
 
 export interface EventsPage {
   events: Array<Event>;
@@ -665,6 +719,118 @@ export interface Kept {
   why: string;
 }
 
+/** A fault of a melody, with its place. */
+export interface MelodyDiagnostic {
+  /** `CycleDetected`, `DuplicateNodeId`, `InvalidEdge`, ... */
+  code: string;
+  hint?: string | null;
+  message: string;
+  node: string | null;
+  range: MelodyRange;
+  /** `error` or `warning`. */
+  severity: string;
+}
+
+/** A node of a run. */
+export interface MelodyNode {
+  /** Rises by 1 with each attempt, from 1; 0 before the first. */
+  attempt: number;
+  durationMs?: number | null;
+  error?: string | null;
+  id: string;
+  /** Rises within the run with each change that is told. */
+  seq: number;
+  /** Session that does its work. */
+  session?: string | null;
+  startedAt?: string | null;
+  state: MelodyNodeState;
+}
+
+export type MelodyNodeState = "allocated" | "executing" | "completed" | "failed" | "cancelled" | "pending" | "ready" | "storing" | "retrying" | "skipped";
+
+/** A place as people count it. */
+export interface MelodyPosition {
+  /** From 1, in characters. */
+  column: number;
+  /** From 1. */
+  line: number;
+}
+
+/** Part of a file, its end excluded. */
+export interface MelodyRange {
+  end: MelodyPosition;
+  start: MelodyPosition;
+}
+
+/** A run of a melody. */
+export interface MelodyRun {
+  createdAt: string;
+  /** Time that its nodes took, from the first to the last, in milliseconds, without what lay between two daemons. */
+  elapsedMs: number;
+  endedAt?: string | null;
+  /** What made it fail. */
+  error?: string | null;
+  /** Folder that its nodes work in. */
+  folder: string;
+  id: string;
+  inputs: Record<string, unknown>;
+  /** Id of the melody. */
+  melody: string;
+  name: string;
+  nodes: NodeCounts;
+  /** Outputs of the melody by their names; empty until it has completed. */
+  outputs: Record<string, unknown>;
+  /** `person:<user>@<host>`, or the agent that started it. */
+  startedBy: string;
+  status: MelodyRunStatus;
+  version: string;
+}
+
+/** Starts a run of a melody and answers at once; `pit/attach` streams it. The run goes on by itself, also in a next daemon. */
+export interface MelodyRunParams {
+  /** File of the melody, absolute. Its ending tells the format: `.json`, else TOML. Absent: the place of `uri`. */
+  file?: string | null;
+  /** Inputs by their names. What is absent takes its default. */
+  inputs?: Record<string, unknown>;
+  /** Any path inside the repository or one of its worktrees, absolute. */
+  repo?: string | null;
+  /** The same as bytes, where the path is not UTF-8. Wins over `repo`. */
+  repoBytes?: Array<number> | null;
+  /** Id of the run, made up by the client so that it may ask twice: a run of that id is the answer. */
+  run?: string | null;
+  /** The melody itself, at most 8 MiB. Absent: what the file holds. */
+  text?: string | null;
+  /** Any `file:` URI inside it, for editors. */
+  uri?: string | null;
+}
+
+export type MelodyRunStatus = "executing" | "completed" | "failed" | "cancelled" | "queued" | "paused";
+
+export interface MelodyStarted {
+  info: MelodyRun;
+  /** Id of the run. */
+  run: string;
+}
+
+/** Checks a melody without running it. */
+export interface MelodyValidateParams {
+  /** File of the melody, absolute. */
+  file?: string | null;
+  /** The melody itself, at most 8 MiB. Absent: what the file holds. */
+  text?: string | null;
+  /** `file:` URI of the melody. */
+  uri?: string | null;
+}
+
+export interface MelodyValidated {
+  /** 1 to 10, from depth, width and fan-in; absent where it cannot be read. */
+  complexity: number | null;
+  /** In the order of the file; at most 1,000. */
+  diagnostics: Array<MelodyDiagnostic>;
+  /** Whether it can be run. */
+  valid: boolean;
+}
+
 export type MergeMode = "fast_forward" | "merge" | "squash";
 
 export interface ModelChanged {
@@ -710,6 +876,24 @@ export interface NewWorktree {
   name: string;
   /** `feat`, `fix`, `aiops`, `devops` or a type of the user's own. */
   type: string;
+}
+
+/** How many nodes a run has, and how many of them are how far. */
+export interface NodeCounts {
+  completed: number;
+  failed: number;
+  skipped: number;
+  total: number;
+}
+
+/** Durations in milliseconds. */
+export interface NodeMetrics {
+  avg: number;
+  count: number;
+  melody: string;
+  node: string;
+  p50: number;
+  p99: number;
 }
 
 export interface Part {
@@ -760,9 +944,151 @@ export interface PingParams {
   payload?: unknown;
 }
 
+export type PitAction = "pause" | "resume" | "cancel" | "retry" | "rerun";
+
+/** Streams the states of a run's nodes as `pit/update`, the newest of each, and the end. */
+export interface PitAttachParams {
+  fromSeq?: number;
+  run: string;
+}
+
+export interface PitAttached {
+  run: MelodyRun;
+  subscription: number;
+}
+
+export interface PitControlParams {
+  action: PitAction;
+  /** For `retry` and `rerun`. */
+  node?: string | null;
+  run: string;
+}
+
+/** What a node said. */
+export interface PitLogEntry {
+  attempt: number;
+  node: string;
+  seq: number;
+  /** `stdout`, `stderr`, or `note` for what the Pit itself says. */
+  stream: string;
+  /** At most 64 KiB; known secrets are redacted. */
+  text: string;
+  time: string;
+}
+
+export interface PitLogs {
+  /** At most 1,000. */
+  entries: Array<PitLogEntry>;
+  more: boolean;
+}
+
+export interface PitLogsParams {
+  /** Lines above this number only. */
+  fromSeq?: number;
+  node?: string | null;
+  run: string;
+}
+
+/** Over the newest 200 runs of each melody. */
+export interface PitMetrics {
+  /** How long completed nodes took; at most 10,000. */
+  nodes: Array<NodeMetrics>;
+  /** In the text format of Prometheus, version 0.0.4. */
+  prometheus?: string | null;
+  /** How long runs took, by melody. */
+  runs: Array<NodeMetrics>;
+  /** Runs by status. */
+  statuses: Record<string, number>;
+}
+
+export interface PitMetricsParams {
+  /** Also as text for Prometheus. */
+  prometheus?: boolean;
+  /** The melody of this run, or with none all of them. */
+  run?: string | null;
+}
+
+export interface PitRuns {
+  runs: Array<MelodyRun>;
+}
+
+export interface PitRunsParams {
+  /** 1 to 1,000; default 50. Newest first. */
+  limit?: number | null;
+  /** Of this melody only, by its id. */
+  melody?: string | null;
+  /** Only those that are not over. */
+  open?: boolean;
+}
+
+export interface PitShowParams {
+  /** Nodes that were told before this many are left out. */
+  fromSeq?: number;
+  /** Id of the run, or its unique beginning (8 characters at least). */
+  run: string;
+}
+
+/** A run of a melody. */
+export interface PitShown {
+  createdAt: string;
+  /** Time that its nodes took, from the first to the last, in milliseconds, without what lay between two daemons. */
+  elapsedMs: number;
+  endedAt?: string | null;
+  /** What made it fail. */
+  error?: string | null;
+  /** Folder that its nodes work in. */
+  folder: string;
+  id: string;
+  inputs: Record<string, unknown>;
+  /** Id of the melody. */
+  melody: string;
+  /** Whether there are more; go on behind the last `seq`. */
+  more: boolean;
+  name: string;
+  /** In the order in which they changed last; at most 20,000. Those that wait are left out. */
+  nodeList: Array<MelodyNode>;
+  nodes: NodeCounts;
+  /** Outputs of the melody by their names; empty until it has completed. */
+  outputs: Record<string, unknown>;
+  /** `person:<user>@<host>`, or the agent that started it. */
+  startedBy: string;
+  status: MelodyRunStatus;
+  version: string;
+}
+
+/** Notification `pit/update`. What it tells is stored. */
+export interface PitUpdate {
+  /** Rising `seq`. */
+  nodes: Array<MelodyNode>;
+  /** The run as it is now, where it changed: its end too, which is the last update. */
+  run?: MelodyRun | null;
+  subscription: number;
+}
+
 export interface Pong {
   payload: unknown;
 }
+
+/** A model, a provider's connection or an agent's process that the Pit may use. */
+export interface PoolEntry {
+  /** Sessions that use it now. */
+  active: number;
+  /** Memory that it takes or would take. */
+  bytes?: number | null;
+  /** `model`, `provider` or `agent`. */
+  kind: string;
+  name: string;
+  /** Why it is so. */
+  reason: string;
+  /** `unloaded`, `loading`, `warming`, `ready`, `active`, `cooling` or `failed`. */
+  state: string;
+}
+
+export interface PoolList {
+  entries: Array<PoolEntry>;
+}
+
+export type PoolListParams = Record<string, never>;
 
 /** Notification `progress`: a request that takes long says how far it is. */
 export interface Progress {
@@ -1723,6 +2049,147 @@ export interface SyncWorktree {
   path: string;
 }
 
+/** Data of `task.assigned`: something to be done, once. */
+export interface TaskAssignment {
+  /** Who is to do it; a listener of another name leaves it alone. */
+  agentId?: string | null;
+  /** Made up by whoever assigns it: a second task of the same id is the same task. */
+  id: string;
+  model?: string | null;
+  /** Worktree to make, or to enter where it exists. Neither this nor `worktree`: a new one, named after the task. */
+  name?: string | null;
+  /** What the agent is told. Absent: the task. */
+  prompt?: string | null;
+  /** Absent: that of whoever listens. */
+  provider?: string | null;
+  /** Absent: `tasks`. */
+  queue?: string | null;
+  /** Absolute path in a repository. Absent: the one of whoever listens. */
+  repo?: string | null;
+  /** What is to be done. Its first line heads the commit, and names the worktree where none is given. */
+  task: string;
+  /** Type of the worktree to make: `feat`, `fix`, ...; `feat` where none is named. */
+  type?: string | null;
+  /** Worktree to work in; waited for where somebody else has it. */
+  worktree?: string | null;
+}
+
+/** A task of a queue. */
+export interface TaskInfo {
+  assignedAt: string;
+  /** As it was assigned. */
+  assignment: TaskAssignment;
+  /** Attempts that came to nothing. */
+  attempts: number;
+  changedAt: string;
+  /** How often a daemon ended while it was worked on. */
+  cuts: number;
+  /** Id of its `task.assigned`. */
+  event: string;
+  id: string;
+  /** Who has it, or had it last. */
+  listener?: string | null;
+  /** Not tried again before. */
+  notBefore?: string | null;
+  /** What came of it. */
+  outcome?: TaskOutcome | null;
+  queue: string;
+  /** Why the newest attempt came to nothing. */
+  reason?: string | null;
+  session?: string | null;
+  state: TaskState;
+}
+
+export interface TaskList {
+  /** Newest first. */
+  tasks: Array<TaskInfo>;
+}
+
+export interface TaskListParams {
+  /** 1 to 1,000; default 100. */
+  limit?: number | null;
+  /** Absent: all. */
+  queue?: string | null;
+  /** Empty: all. */
+  states?: Array<TaskState>;
+}
+
+/** Why a subscription to a queue ended by itself. */
+export type TaskListenEnd = "empty" | "enough";
+
+/** Notification `task/end`. */
+export interface TaskListenEnded {
+  /** The outcomes are in the log up to here. */
+  headSeq: number;
+  subscription: number;
+  why: TaskListenEnd;
+}
+
+/** Listens to a queue: its tasks are worked on until the subscription ends. What runs then is still brought to its end. */
+export interface TaskListenParams {
+  /** Takes tasks for this agent and those for nobody. Absent: all. */
+  agentId?: string | null;
+  /** Made up by the client, and the same after a reconnect: tasks that it had go on as its own. */
+  listener: string;
+  model?: string | null;
+  /** Ends after so many outcomes, those from before a reconnect counted. */
+  most?: number | null;
+  /** For tasks that name none. */
+  provider?: string | null;
+  queue?: string | null;
+  /** Any path inside the repository or one of its worktrees, absolute. */
+  repo?: string | null;
+  /** The same as bytes, where the path is not UTF-8. Wins over `repo`. */
+  repoBytes?: Array<number> | null;
+  /** Ends when the queue has no task that waits or runs. */
+  untilEmpty?: boolean;
+  /** Any `file:` URI inside it, for editors. */
+  uri?: string | null;
+  /** Tasks at a time, 1 to 64; default 1. */
+  workers?: number | null;
+}
+
+export interface TaskListening {
+  /** Newest event at the time of the answer. */
+  headSeq: number;
+  /** Tasks of the queue that wait or run. */
+  open: number;
+  subscription: number;
+}
+
+/** Data of `task.completed` and `task.failed`: what came of a task. There is one for each, whoever had it how often. */
+export interface TaskOutcome {
+  agentId: string | null;
+  /** Attempts that came to nothing before. */
+  attempts: number;
+  branch: string | null;
+  /** Commits that it led to, oldest first. */
+  commits: Array<string>;
+  /** It failed as often as it may, and waits in the list of dead letters. */
+  dead: boolean;
+  filesChanged: Array<string>;
+  id: string;
+  queue: string;
+  /** Why it failed. */
+  reason: string | null;
+  /** Session that did it. */
+  session: string | null;
+  task: string;
+  worktree: string | null;
+}
+
+export interface TaskParams {
+  /** Its id, or the unique beginning of one. */
+  id: string;
+}
+
+export interface TaskShown {
+  task: TaskInfo;
+}
+
+/** How a task stands. */
+export type TaskState = "done" | "failed" | "assigned" | "running" | "dead";
+
 /** Counts of paths, and commits against trunk. */
 export interface TreeStatus {
   /** Commits that trunk does not have. */
@@ -2199,6 +2666,9 @@ export interface Methods {
   "podium/config/get": { params: ConfigGetParams; answer: ConfigValues };
   "podium/config/set": { params: ConfigSetParams; answer: ConfigValues };
   "podium/doctor": { params: DoctorParams; answer: DoctorReport };
+  "podium/event/get": { params: EventGetParams; answer: EventFound };
+  "podium/event/publish": { params: EventPublishParams; answer: EventPublished };
+  "podium/event/types": { params: EventTypesParams; answer: EventTypes };
   "podium/events/read": { params: EventsReadParams; answer: EventsPage };
   "podium/events/subscribe": { params: EventsSubscribeParams; answer: EventsSubscribed };
   "podium/guard/run": { params: GuardRunParams; answer: GuardReport };
@@ -2207,12 +2677,20 @@ export interface Methods {
   "podium/inbox/answer": { params: InboxAnswerParams; answer: InboxAnswered };
   "podium/inbox/ask": { params: InboxAskParams; answer: InboxAnswered };
   "podium/inbox/list": { params: InboxListParams; answer: InboxList };
+  "podium/melody/run": { params: MelodyRunParams; answer: MelodyStarted };
   "podium/model/fetch": { params: ModelParams; answer: ModelChanged };
   "podium/model/list": { params: ModelListParams; answer: ModelList };
   "podium/model/remove": { params: ModelParams; answer: ModelChanged };
   "podium/model/verify": { params: ModelParams; answer: ModelChanged };
   "podium/permission/forget": { params: PermissionForgetParams; answer: PermissionForgotten };
   "podium/permission/list": { params: PermissionListParams; answer: PermissionList };
+  "podium/pit/attach": { params: PitAttachParams; answer: PitAttached };
+  "podium/pit/control": { params: PitControlParams; answer: MelodyRun };
+  "podium/pit/logs": { params: PitLogsParams; answer: PitLogs };
+  "podium/pit/metrics": { params: PitMetricsParams; answer: PitMetrics };
+  "podium/pit/runs": { params: PitRunsParams; answer: PitRuns };
+  "podium/pit/show": { params: PitShowParams; answer: PitShown };
+  "podium/pool/list": { params: PoolListParams; answer: PoolList };
   "podium/provider/list": { params: ProviderListParams; answer: ProviderList };
   "podium/repo/doctor": { params: RepoDoctorParams; answer: RepoDiagnosis };
   "podium/repo/forget": { params: RepoForgetParams; answer: RepoForgotten };
@@ -2243,6 +2721,9 @@ export interface Methods {
   "podium/status": { params: StatusParams; answer: DaemonStatus };
   "podium/sync/backups": { params: SyncBackupsParams; answer: SyncBackups };
   "podium/sync/run": { params: SyncRunParams; answer: SyncReport };
+  "podium/task/list": { params: TaskListParams; answer: TaskList };
+  "podium/task/retry": { params: TaskParams; answer: TaskShown };
+  "podium/task/show": { params: TaskParams; answer: TaskShown };
   "podium/type/add": { params: TypeChangeParams; answer: TypeList };
   "podium/type/list": { params: TypeListParams; answer: TypeList };
   "podium/type/remove": { params: TypeChangeParams; answer: TypeList };
@@ -2269,7 +2750,9 @@ export interface Methods {
 export interface Notifications {
   "podium/daemon/stopping": DaemonStopping;
   "podium/event": EventNotification;
+  "podium/pit/update": PitUpdate;
   "podium/progress": Progress;
   "podium/session/update": SessionUpdate;
   "podium/status": StatusLine;
+  "podium/task/end": TaskListenEnded;
 }

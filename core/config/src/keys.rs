@@ -279,6 +279,22 @@ pub static KEYS: &[Key] = &[
          given back",
     ),
     number(
+        "tasks.attempts",
+        1,
+        100,
+        || json!(3),
+        false,
+        "attempts that a task of a queue has, until it becomes a dead letter",
+    ),
+    number(
+        "tasks.retry_seconds",
+        0,
+        600,
+        || json!(10),
+        false,
+        "seconds before the second attempt at a task of a queue; doubled before each further one, up to 600",
+    ),
+    number(
         "sessions.checkpoint_items",
         4,
         10_000,

@@ -4,6 +4,7 @@ mod branches;
 mod commits;
 mod edits;
 mod merges;
+mod patches;
 mod resume;
 mod settings;
 #[cfg(target_os = "linux")]

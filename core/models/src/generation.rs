@@ -58,6 +58,20 @@ impl GenerationState {
             .map_or(0, |s| s.tokens.len())
     }
 
+    /// Why nothing is drawn behind the last drawn token; `None` where something is.
+    fn end(&self, model: &LoadedModel) -> Option<StopReason> {
+        let drawn = self.drawn_in_turn();
+        if drawn > 0 && self.last_token() == Some(model.chat().end) {
+            Some(StopReason::End)
+        } else if drawn > 0
+            && (drawn >= self.params.max_tokens as usize || self.position() >= model.context_length())
+        {
+            Some(StopReason::Length)
+        } else {
+            None
+        }
+    }
+
     fn last_token(&self) -> Option<u32> {
         self.segments.last().and_then(|segment| segment.tokens.last()).copied()
     }
@@ -147,9 +161,11 @@ impl Generation {
     ///
     /// # Errors
     /// A state of another model, or one that was tampered with.
-    pub fn resume(model: &LoadedModel, state: GenerationState) -> Result<Self> {
+    pub fn resume(model: &LoadedModel, mut state: GenerationState) -> Result<Self> {
         state.check(model)?;
         check_fits(model, state.position())?;
+        // The last token may have been saved, and that it was the last one not.
+        state.done = state.done.or_else(|| state.end(model));
         let mut decoder = TextDecoder::default();
         if let Some(segment) = state.segments.last().filter(|segment| segment.mode == SegmentMode::Single) {
             for token in &segment.tokens {
@@ -268,15 +284,7 @@ impl Generation {
         }
         self.state.step += 1;
         let mut text_delta = self.decoder.push(self.model.tokenizer().bytes(token));
-        self.state.done = if token == self.model.chat().end {
-            Some(StopReason::End)
-        } else if self.state.drawn_in_turn() >= self.state.params.max_tokens as usize
-            || self.state.position() >= self.model.context_length()
-        {
-            Some(StopReason::Length)
-        } else {
-            None
-        };
+        self.state.done = self.state.end(&self.model);
         if self.state.done.is_some() {
             text_delta.push_str(&self.decoder.finish());
         }

@@ -4,6 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::TaskInfo;
+
 /// One event of the log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -14,7 +16,7 @@ pub struct Event {
     pub seq: u64,
     /// UUIDv7.
     pub id: String,
-    /// `podium://<host>`.
+    /// `podium://<host>`; behind it who published an event that is not the daemon's own.
     pub source: String,
     /// `worktree.claimed`, `session.started`, ...
     #[serde(rename = "type")]
@@ -83,6 +85,93 @@ pub struct EventsReadParams {
 pub struct EventsPage {
     pub events: Vec<Event>,
     pub head_seq: u64,
+}
+
+/// Appends an event of one's own. Types of the daemon are refused; types with a known shape are checked against it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EventPublishParams {
+    /// A UUID that the client makes up, so that it may send the request twice: the event of that id is the answer.
+    #[serde(default)]
+    pub id: Option<String>,
+    /// `noun.past_participle`: `deploy.finished`, `release.candidate.built`; at most 128 bytes.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// What it is about; at most 256 bytes. Absent: `task/<id>` for a task, the session for an agent.
+    #[serde(default)]
+    pub subject: Option<String>,
+    /// An object of at most 64 KiB; what is larger travels as the id of an artifact. Known secrets are redacted.
+    #[serde(default)]
+    pub data: Value,
+    /// At most 128 bytes.
+    #[serde(default)]
+    pub correlation_id: Option<String>,
+    /// Id of the event that led to it; at most 128 bytes.
+    #[serde(default)]
+    pub causation_id: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EventPublished {
+    pub event: Event,
+    /// It was published before: by this very request, or a task of the same id was. Nothing was appended.
+    pub duplicate: bool,
+    /// The task that the event assigned, or ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<TaskInfo>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EventGetParams {
+    /// Its id, the unique beginning of one, or its number in the log.
+    pub id: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EventFound {
+    pub event: Event,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EventTypesParams {}
+
+/// Who may append events of a type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EventPublisher {
+    /// The daemon alone, in the transaction of what the event tells of.
+    Daemon,
+    Person,
+    /// Also agents.
+    Anyone,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EventType {
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub publisher: EventPublisher,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<String>,
+    /// JSON Schema that `data` is checked against.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<Value>,
+    /// Events of it that the log has.
+    pub count: u64,
+    /// Number of the newest of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_seq: Option<u64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EventTypes {
+    pub types: Vec<EventType>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -287,7 +287,7 @@ mod tests {
         let end = crate::SessionEnd {
             status: crate::SessionStatus::Completed,
             reason: None,
-            usage: crate::Usage { input_tokens: 1, output_tokens: 2, cost_usd: 0.5 },
+            usage: crate::Usage { input_tokens: 1, output_tokens: 2, cost_usd: Some(0.5) },
             files_changed: vec!["a".into()],
             artifact: None,
         };
@@ -296,6 +296,8 @@ mod tests {
             id: "s".into(),
             items: vec![item],
             progress: None,
+            health: None,
+            context: None,
             end: Some(end),
         };
         let bytes =

@@ -236,11 +236,45 @@ methods! {
     /// Deletes a model's file.
     "model/remove" ModelRemove(ModelParams) -> ModelChanged, Person, Command, env: false;
 
+    /// Checks a melody: every fault with its place.
+    "melody/validate" MelodyValidate(MelodyValidateParams) -> MelodyValidated, Anyone, Internal, env: false;
+    /// Starts a run of a melody and answers with its id at once; `pit/attach` streams it.
+    "melody/run" MelodyRunStart(MelodyRunParams) -> MelodyStarted, Anyone, Command, env: true;
+    /// Runs of melodies, newest first.
+    "pit/runs" PitRunsMethod(PitRunsParams) -> PitRuns, Anyone, Command, env: false;
+    /// A run with the states of its nodes.
+    "pit/show" PitShow(PitShowParams) -> PitShown, Anyone, Command, env: false;
+    /// Streams the states of a run's nodes.
+    "pit/attach" PitAttach(PitAttachParams) -> PitAttached, Anyone, Method, env: true;
+    /// What the nodes of a run said.
+    "pit/logs" PitLogsMethod(PitLogsParams) -> PitLogs, Anyone, Method, env: false;
+    /// How long runs and nodes take.
+    "pit/metrics" PitMetricsMethod(PitMetricsParams) -> PitMetrics, Anyone, Method, env: false;
+    /// Pauses, resumes or cancels a run, or runs nodes of it again.
+    "pit/control" PitControl(PitControlParams) -> MelodyRun, Anyone, Command, env: true;
+    /// Models, providers and agents that the Pit may use.
+    "pool/list" PoolListMethod(PoolListParams) -> PoolList, Anyone, Command, env: true;
+
     /// Streams the event log.
     "events/subscribe" EventsSubscribe(EventsSubscribeParams) -> EventsSubscribed, Anyone, Method, env: false;
     /// A page of the event log.
     "events/read" EventsRead(EventsReadParams) -> EventsPage, Anyone, Method, env: false;
-    /// Ends a subscription to events or to a session.
+    /// Appends an event of one's own to the log: `task.assigned` puts a task into its queue.
+    "event/publish" EventPublish(EventPublishParams) -> EventPublished, Anyone, Method, env: true;
+    /// One event of the log.
+    "event/get" EventGet(EventGetParams) -> EventFound, Anyone, Method, env: false;
+    /// Types of events: who may publish them, the shape of their data, how many the log has.
+    "event/types" EventTypesMethod(EventTypesParams) -> EventTypes, Anyone, Method, env: false;
+
+    /// Listens to a queue of tasks: each is claimed, worked on, committed and released, and has one outcome.
+    "task/listen" TaskListen(TaskListenParams) -> TaskListening, Person, Internal, env: true;
+    /// Tasks of the queues, newest first.
+    "task/list" TaskListMethod(TaskListParams) -> TaskList, Anyone, Method, env: false;
+    /// One task.
+    "task/show" TaskShow(TaskParams) -> TaskShown, Anyone, Method, env: false;
+    /// Assigns a task again that failed.
+    "task/retry" TaskRetry(TaskParams) -> TaskShown, Person, Method, env: false;
+    /// Ends a subscription to events, to a session or to a queue.
     "unsubscribe" Unsubscribe(UnsubscribeParams) -> Unsubscribed, Anyone, Method, env: false;
 
     /// Puts a question to the person.
@@ -259,7 +293,9 @@ methods! {
 pub mod notify {
     pub const EVENT: &str = "event";
     pub const SESSION_UPDATE: &str = "session/update";
+    pub const PIT_UPDATE: &str = "pit/update";
     pub const PROGRESS: &str = "progress";
+    pub const TASK_END: &str = "task/end";
     pub const DAEMON_STOPPING: &str = "daemon/stopping";
 }
 
@@ -284,6 +320,8 @@ mod tests {
             "config/set",
             "stop",
             "session/capability",
+            "task/listen",
+            "task/retry",
             "session/rewind",
             "session/fork",
             "session/revert",

@@ -52,7 +52,7 @@ pub use child::{AgentHost, Homeless, Lodger, Lodgings, Quarters, Room};
 pub use error::SessionError;
 pub use fork::ForkPlan;
 pub use hub::{Attachment, TurnLink, Update};
-pub use inbox::Inbox;
+pub use inbox::{Inbox, Question};
 pub use keys::Keys;
 pub use manager::{Announced, Env, Sessions, Settings, Start, WorktreeRef};
 pub use next::{Bounds, Limits, Next};

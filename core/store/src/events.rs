@@ -1,5 +1,7 @@
 //! Reading and trimming the event log.
 
+use std::borrow::Cow;
+
 use podium_protocol::Event;
 use rusqlite::{Connection, params};
 use serde_json::Value;
@@ -12,20 +14,33 @@ const SCAN: usize = 2_000;
 /// An event about to be appended.
 #[derive(Debug, Clone)]
 pub struct NewEvent {
-    pub kind: &'static str,
-    /// What it is about: `worktree/<id>`, `session/<id>`.
+    pub kind: Cow<'static, str>,
+    /// What it is about: `worktree/<id>`, `session/<id>`; empty where nothing is named.
     pub subject: String,
     /// Version of the shape of `data`.
     pub data_version: u32,
     pub data: Value,
     pub correlation: Option<String>,
     pub causation: Option<String>,
+    /// Absent: a new UUIDv7. An id that is there already fails the request.
+    pub id: Option<String>,
+    /// Who published it, as a path of a URI; absent for the daemon itself.
+    pub origin: Option<String>,
 }
 
 impl NewEvent {
     #[must_use]
-    pub fn new(kind: &'static str, subject: impl Into<String>, data: Value) -> Self {
-        Self { kind, subject: subject.into(), data_version: 1, data, correlation: None, causation: None }
+    pub fn new(kind: impl Into<Cow<'static, str>>, subject: impl Into<String>, data: Value) -> Self {
+        Self {
+            kind: kind.into(),
+            subject: subject.into(),
+            data_version: 1,
+            data,
+            correlation: None,
+            causation: None,
+            id: None,
+            origin: None,
+        }
     }
 
     #[must_use]
@@ -56,7 +71,7 @@ pub fn read_events(
     limit: usize,
 ) -> Result<EventPage, StoreError> {
     let mut statement = conn.prepare_cached(
-        "SELECT seq, id, type, time, subject, data_version, data, correlation, causation
+        "SELECT seq, id, type, time, subject, data_version, data, correlation, causation, origin
          FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2",
     )?;
     let mut page = EventPage { events: Vec::new(), scanned_to: from, at_end: true };
@@ -77,13 +92,57 @@ pub fn read_events(
     Ok(page)
 }
 
+/// Which event is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventKey<'a> {
+    Seq(u64),
+    Id(&'a str),
+    /// The only one whose id begins so.
+    Beginning(&'a str),
+}
+
+/// One event; `None` where there is none, or for a beginning more than one.
+///
+/// # Errors
+/// When the database refuses.
+pub fn find_event(conn: &Connection, key: EventKey<'_>) -> Result<Option<Event>, StoreError> {
+    const COLUMNS: &str = "seq, id, type, time, subject, data_version, data, correlation, causation, origin";
+    let one = |condition: &str, value: &dyn rusqlite::ToSql| {
+        let sql = format!("SELECT {COLUMNS} FROM events WHERE {condition} LIMIT 2");
+        let mut statement = conn.prepare_cached(&sql)?;
+        let mut rows = statement.query([value])?;
+        let first = rows.next()?.map(|row| to_event(row, row.get(2)?)).transpose()?;
+        Ok::<_, rusqlite::Error>(if rows.next()?.is_some() { None } else { first })
+    };
+    Ok(match key {
+        EventKey::Seq(seq) => one("seq = ?1", &seq)?,
+        EventKey::Id(id) => one("id = ?1", &id)?,
+        EventKey::Beginning(text) => {
+            let literal = text.replace(['*', '?', '['], "");
+            let exact = literal == text && !text.is_empty();
+            if exact { one("id GLOB ?1", &format!("{literal}*"))? } else { None }
+        }
+    })
+}
+
+/// Number and newest place of each type that the log has, by name.
+///
+/// # Errors
+/// When the database refuses.
+pub fn count_types(conn: &Connection) -> Result<Vec<(String, u64, u64)>, StoreError> {
+    let sql = "SELECT type, count(*), max(seq) FROM events GROUP BY type ORDER BY type";
+    let mut statement = conn.prepare_cached(sql)?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
 fn to_event(row: &rusqlite::Row<'_>, kind: String) -> Result<Event, rusqlite::Error> {
-    let data: String = row.get(6)?;
+    let (data, origin): (String, Option<String>) = (row.get(6)?, row.get(9)?);
     Ok(Event {
         specversion: "1.0".to_owned(),
         seq: row.get(0)?,
         id: row.get(1)?,
-        source: source(),
+        source: origin.map_or_else(source, |origin| format!("{}/{origin}", source())),
         kind,
         time: rfc3339(row.get(3)?),
         subject: row.get(4)?,

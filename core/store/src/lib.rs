@@ -16,7 +16,7 @@ mod sync;
 mod writer;
 
 pub use error::{StoreError, StoreErrorKind};
-pub use events::{EventPage, NewEvent, purge_events, read_events};
+pub use events::{EventKey, EventPage, NewEvent, count_types, find_event, purge_events, read_events};
 pub use rusqlite;
 pub use store::{Options, Store};
 pub use writer::{Durability, Tx};

@@ -21,7 +21,9 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("../migrations/0011_checkpoints.sql")),
     M::up(include_str!("../migrations/0012_usage.sql")),
     M::up(include_str!("../migrations/0013_runs.sql")),
-    M::up(include_str!("../migrations/0016_health.sql")),
+    M::up(include_str!("../migrations/0014_pit.sql")),
+    M::up(include_str!("../migrations/0015_health.sql")),
+    M::up(include_str!("../migrations/0016_tasks.sql")),
 ];
 
 /// Number of the newest schema.

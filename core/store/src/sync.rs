@@ -3,7 +3,8 @@
 
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
 use tokio::sync::watch;
@@ -21,6 +22,7 @@ pub(crate) struct Syncer {
     head: watch::Sender<u64>,
     queue: Option<mpsc::Sender<Synced>>,
     thread: Option<JoinHandle<()>>,
+    broken: Arc<AtomicBool>,
 }
 
 impl Syncer {
@@ -28,16 +30,17 @@ impl Syncer {
     /// have to be synced by SQLite.
     pub(crate) fn start(path: &Path, head: watch::Sender<u64>) -> Self {
         let (queue, commits) = mpsc::channel();
-        let publisher = head.clone();
+        let (publisher, broken) = (head.clone(), Arc::new(AtomicBool::new(false)));
+        let told = Arc::clone(&broken);
         let thread = open(path).and_then(|log| {
             let named = std::thread::Builder::new().name("store-sync".to_owned());
-            named.spawn(move || run(&log, &commits, &publisher))
+            named.spawn(move || run(&log, &commits, &publisher, &told))
         });
         match thread {
-            Ok(thread) => Self { head, queue: Some(queue), thread: Some(thread) },
+            Ok(thread) => Self { head, queue: Some(queue), thread: Some(thread), broken },
             Err(error) => {
                 tracing::warn!(%error, "the database's log cannot be synced apart");
-                Self { head, queue: None, thread: None }
+                Self { head, queue: None, thread: None, broken }
             }
         }
     }
@@ -45,6 +48,12 @@ impl Syncer {
     /// Whether commits need not be synced by whoever makes them.
     pub(crate) fn is_apart(&self) -> bool {
         self.thread.is_some()
+    }
+
+    /// Whether the disk refused a sync. What it had not taken then it may have forgotten, so that a later sync would say
+    /// nothing about it: nothing more is written until the next start reads what there is.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Acquire)
     }
 
     /// A transaction is committed: its requesters are answered when the disk has it.
@@ -81,14 +90,19 @@ fn open(path: &Path) -> std::io::Result<File> {
     OpenOptions::new().read(true).write(true).open(PathBuf::from(log))
 }
 
-fn run(log: &File, commits: &mpsc::Receiver<Synced>, head: &watch::Sender<u64>) {
+fn run(log: &File, commits: &mpsc::Receiver<Synced>, head: &watch::Sender<u64>, broken: &AtomicBool) {
     while let Ok(first) = commits.recv() {
         // What was committed before the sync begins is synced with it.
         let waiting: Vec<Synced> = std::iter::once(first).chain(commits.try_iter()).collect();
-        let synced = log.sync_data().map_err(|error| {
-            tracing::error!(%error, "the disk did not take what was committed");
-            format!("it would not survive a loss of power: {error}")
-        });
+        let synced = match log.sync_data() {
+            Ok(()) if !broken.load(Ordering::Acquire) => Ok(()),
+            Ok(()) => Err("an earlier change did not reach the disk".to_owned()),
+            Err(error) => {
+                broken.store(true, Ordering::Release);
+                tracing::error!(%error, "the disk did not take what was committed; nothing more is written");
+                Err(format!("it would not survive a loss of power: {error}"))
+            }
+        };
         for Synced { finishers, newest } in waiting {
             publish(head, newest);
             for finish in finishers {

@@ -49,18 +49,19 @@ impl Tx<'_> {
     /// When the database refuses.
     pub fn emit(&self, event: &NewEvent) -> Result<u64, StoreError> {
         let mut statement = self.conn.prepare_cached(
-            "INSERT INTO events (id, type, time, subject, data_version, data, correlation, causation)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            "INSERT INTO events (id, type, time, subject, data_version, data, correlation, causation, origin)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         )?;
         statement.execute(params![
-            uuid::Uuid::now_v7().to_string(),
+            event.id.clone().unwrap_or_else(|| uuid::Uuid::now_v7().to_string()),
             event.kind,
             self.now,
-            event.subject,
+            (!event.subject.is_empty()).then_some(&event.subject),
             event.data_version,
             event.data.to_string(),
             event.correlation,
             event.causation,
+            event.origin,
         ])?;
         let seq = u64::try_from(self.conn.last_insert_rowid()).unwrap_or_default();
         self.newest.set(seq);
@@ -154,6 +155,11 @@ impl Ran {
 }
 
 fn commit(conn: &Connection, batch: Vec<Job>, syncer: &Syncer) {
+    if syncer.is_broken() {
+        tracing::error!("requests are refused since the disk failed; start the daemon again");
+        // Their channels close, which they report as transactions that were not committed.
+        return;
+    }
     let mut ran = Ran::default();
     // One request alone is undone together with its transaction.
     let alone = batch.len() == 1;

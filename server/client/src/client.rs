@@ -6,9 +6,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use podium_protocol::{
-    EventsSubscribe, EventsSubscribeParams, Hello, Method, OutgoingRequest, PROTOCOL_VERSION, Progress,
-    SessionAttach, SessionAttachParams, SessionResume, SessionRun, SessionStart, Stop, StopParams,
-    StopReason, Welcome, WireError, method_info, notify,
+    EventPublish, EventsSubscribe, EventsSubscribeParams, Hello, MelodyRunStart, Method, OutgoingRequest,
+    PROTOCOL_VERSION, PitAttach, PitAttachParams, Progress, SessionAttach, SessionAttachParams,
+    SessionResume, SessionRun, SessionStart, Stop, StopParams, StopReason, TaskListen, TaskListenParams,
+    Welcome, WireError, method_info, notify,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -18,7 +19,8 @@ use tokio::sync::{Mutex, mpsc, watch};
 use crate::connection::{CallError, Closed, Connection, OpenError, Told};
 use crate::launch;
 use crate::options::{ConnectOptions, EnvSource, StartPolicy};
-use crate::streams::{EventStream, SessionStream};
+use crate::run_stream::RunStream;
+use crate::streams::{EventStream, QueueStream, SessionStream};
 
 /// Longest wait for an old daemon to finish its writes before a newer one takes its place.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(15);
@@ -128,6 +130,14 @@ impl Client {
         SessionStream::open(self.clone(), session.to_owned(), from_seq, resume).await
     }
 
+    /// The states of the nodes of a run, above `from_seq`: stored ones, then live. Survives the daemon.
+    ///
+    /// # Errors
+    /// As [`Client::call`]; `not_found` for an unknown run.
+    pub async fn follow_run(&self, run: &str, from_seq: u64) -> Result<RunStream, WireError> {
+        RunStream::open(self.clone(), run.to_owned(), from_seq).await
+    }
+
     /// The event log above `from_seq` (`None`: only what is new). Survives the daemon.
     ///
     /// # Errors
@@ -138,6 +148,14 @@ impl Client {
         types: Vec<String>,
     ) -> Result<EventStream, WireError> {
         EventStream::open(self.clone(), from_seq, types).await
+    }
+
+    /// Listens to a queue of tasks. Survives the daemon.
+    ///
+    /// # Errors
+    /// As [`Client::call`].
+    pub async fn listen(&self, params: TaskListenParams) -> Result<QueueStream, WireError> {
+        QueueStream::open(self.clone(), params).await
     }
 
     #[must_use]
@@ -180,7 +198,15 @@ impl Client {
         params: M::Params,
         progress: Option<mpsc::UnboundedSender<Progress>>,
     ) -> Result<M::Answer, WireError> {
-        let answer = if matches!(M::NAME, SessionStart::NAME | SessionRun::NAME | SessionResume::NAME) {
+        let made_repeatable = matches!(
+            M::NAME,
+            SessionStart::NAME
+                | SessionRun::NAME
+                | SessionResume::NAME
+                | MelodyRunStart::NAME
+                | EventPublish::NAME
+        );
+        let answer = if made_repeatable {
             let params = serde_json::to_value(params).map_err(|e| WireError::internal(e.to_string()))?;
             self.request(M::NAME, params, progress).await?
         } else {
@@ -235,12 +261,27 @@ impl Client {
         self.open_stream(EventsSubscribe::NAME, params).await
     }
 
+    pub(crate) async fn open_run(
+        &self,
+        params: &PitAttachParams,
+    ) -> Result<(Value, Arc<Connection>, mpsc::Receiver<Told>), WireError> {
+        self.open_stream(PitAttach::NAME, params).await
+    }
+
+    pub(crate) async fn open_queue(
+        &self,
+        params: &TaskListenParams,
+    ) -> Result<(Value, Arc<Connection>, mpsc::Receiver<Told>), WireError> {
+        self.open_stream(TaskListen::NAME, params).await
+    }
+
     async fn open_stream(
         &self,
         method: &str,
         params: &(impl Serialize + Sync),
     ) -> Result<(Value, Arc<Connection>, mpsc::Receiver<Told>), WireError> {
-        let env = BTreeMap::new();
+        let needs_env = method_info(method).is_some_and(|info| info.needs_env);
+        let env = if needs_env { self.env() } else { BTreeMap::new() };
         let encode = |id| OutgoingRequest { id, method, params, env: &env }.encode();
         for _ in 0..2 {
             let connection = self.connection().await?;
@@ -384,6 +425,18 @@ fn make_repeatable(method: &str, params: &mut Value) -> bool {
         }
         return true;
     }
+    if method == MelodyRunStart::NAME {
+        if params["run"].is_null() && params.is_object() {
+            params["run"] = Value::String(uuid::Uuid::now_v7().to_string());
+        }
+        return true;
+    }
+    if method == EventPublish::NAME && params.is_object() {
+        if params["id"].is_null() {
+            params["id"] = Value::String(uuid::Uuid::now_v7().to_string());
+        }
+        return true;
+    }
     // With a prompt it adds a turn: twice would be two.
     if matches!(method, SessionStart::NAME | SessionResume::NAME) {
         return params["prompt"].is_null();
@@ -402,6 +455,9 @@ fn is_repeatable(method: &str) -> bool {
             | "artifact/put"
             | "stop"
             | "repo/forget"
+            | "pit/control"
+            | "event/publish"
+            | "task/retry"
     )
 }
 

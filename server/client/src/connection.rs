@@ -52,7 +52,7 @@ struct Waiting {
 
 /// What a subscription is told.
 pub(crate) enum Told {
-    Session(SessionUpdate),
+    Session(Box<SessionUpdate>),
     Other(Notify),
 }
 
@@ -232,7 +232,7 @@ async fn read_frames(
     while let Some(Ok(bytes)) = source.next().await {
         match Incoming::decode(&bytes) {
             Ok(Incoming::Session(update)) => {
-                deliver_to(&waiting, update.subscription, Told::Session(update));
+                deliver_to(&waiting, update.subscription, Told::Session(Box::new(update)));
             }
             Ok(Incoming::Frame(Frame::Response(response))) => answer(&waiting, response.id, response.outcome),
             Ok(Incoming::Frame(Frame::Notify(message))) if message.method == notify::DAEMON_STOPPING => {

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use podium_protocol::{
     ErrorKind, Event, EventNotification, EventsSubscribeParams, EventsSubscribed, SessionAttachParams,
-    SessionAttached, SessionEnd, SessionResume, SessionResumeParams, SessionStatus, SessionUpdate, WireError,
+    SessionAttached, SessionEnd, SessionResume, SessionResumeParams, SessionStatus, SessionUpdate,
+    TaskListenEnded, TaskListenParams, TaskListening, WireError, notify,
 };
 use tokio::sync::mpsc;
 
@@ -13,12 +14,12 @@ use crate::client::{Client, EVENT};
 use crate::connection::{Connection, Told};
 
 /// Pauses between attempts to get back, in milliseconds; after the last the stream gives up.
-const RECONNECT_PAUSES: [u64; 8] = [0, 50, 100, 250, 500, 1000, 2000, 5000];
+pub(crate) const RECONNECT_PAUSES: [u64; 8] = [0, 50, 100, 250, 500, 1000, 2000, 5000];
 
-struct Source {
-    subscription: u64,
-    connection: Arc<Connection>,
-    messages: mpsc::Receiver<Told>,
+pub(crate) struct Source {
+    pub(crate) subscription: u64,
+    pub(crate) connection: Arc<Connection>,
+    pub(crate) messages: mpsc::Receiver<Told>,
 }
 
 impl Drop for Source {
@@ -93,7 +94,7 @@ impl SessionStream {
             }
             let tells = update.progress.is_some() || update.health.is_some() || update.context.is_some();
             if !update.items.is_empty() || tells || update.end.is_some() {
-                return Some(Ok(update));
+                return Some(Ok(*update));
             }
         }
         None
@@ -240,4 +241,91 @@ async fn subscribe(
         serde_json::from_value(answer).map_err(|e| WireError::internal(e.to_string()))?;
     let source = Source { subscription: subscribed.subscription, connection, messages };
     Ok((subscribed, source))
+}
+
+/// A queue that is listened to, by one listener through all restarts of the daemon.
+pub struct QueueStream {
+    client: Client,
+    params: TaskListenParams,
+    source: Option<Source>,
+    listening: TaskListening,
+}
+
+impl QueueStream {
+    pub(crate) async fn open(client: Client, mut params: TaskListenParams) -> Result<Self, WireError> {
+        if params.listener.is_empty() {
+            params.listener = uuid::Uuid::now_v7().to_string();
+        }
+        let (listening, source) = listen(&client, &params).await?;
+        Ok(Self { client, params, source: Some(source), listening })
+    }
+
+    /// The newest answer.
+    #[must_use]
+    pub fn listening(&self) -> &TaskListening {
+        &self.listening
+    }
+
+    /// Id of the listener.
+    #[must_use]
+    pub fn listener(&self) -> &str {
+        &self.params.listener
+    }
+
+    /// Takes no more tasks.
+    pub fn leave(&mut self) {
+        self.source = None;
+    }
+
+    /// Waits until there is enough. An error is one that another attempt would not mend.
+    ///
+    /// # Errors
+    /// What the daemon answers to a listener that comes back.
+    pub async fn ended(&mut self) -> Result<TaskListenEnded, WireError> {
+        loop {
+            let Some(source) = &mut self.source else {
+                self.come_back().await?;
+                continue;
+            };
+            let Some(message) = source.messages.recv().await else {
+                self.source = None;
+                continue;
+            };
+            let Told::Other(message) = message else { continue };
+            if message.method == notify::TASK_END
+                && let Ok(end) = serde_json::from_value(message.params)
+            {
+                return Ok(end);
+            }
+        }
+    }
+
+    async fn come_back(&mut self) -> Result<(), WireError> {
+        for pause in RECONNECT_PAUSES.iter().copied().chain(std::iter::repeat(5000)) {
+            let mut state = self.client.state();
+            if self.client.is_stopped() {
+                let woken = state.wait_for(|s| *s != crate::ConnectionState::Stopped).await;
+                woken.map_err(|_| WireError::unavailable("the daemon was stopped"))?;
+            }
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+            match listen(&self.client, &self.params).await {
+                Ok((listening, source)) => {
+                    self.listening = listening;
+                    self.source = Some(source);
+                    return Ok(());
+                }
+                Err(error) if error.kind == ErrorKind::User => return Err(error),
+                Err(error) => tracing::debug!(%error, "the listener tries again"),
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn listen(client: &Client, params: &TaskListenParams) -> Result<(TaskListening, Source), WireError> {
+    let (answer, connection, messages) = client.open_queue(params).await?;
+    let listening: TaskListening =
+        serde_json::from_value(answer).map_err(|e| WireError::internal(e.to_string()))?;
+    let source = Source { subscription: listening.subscription, connection, messages };
+    Ok((listening, source))
 }

@@ -11,6 +11,7 @@ use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
 
 use podium_artifacts::{ArtifactError, Artifacts};
+use podium_broker::Tasks;
 use podium_config::{ConfigError, Home, Layer, Live};
 use podium_process::runner::Launcher;
 use podium_protocol::{StopReason, WireError};
@@ -31,6 +32,7 @@ use crate::Options;
 use crate::forge::Hosts;
 use crate::home::{self, HomeError, HomeLock};
 use crate::ipc::{CapabilitySockets, Listening, bind};
+use crate::pit::{self, Pit};
 use crate::runs::{self, Runs};
 use crate::state::{Daemon, host_name};
 use crate::trees::KnownTrees;
@@ -166,6 +168,7 @@ async fn serve(options: Options) -> Result<(), StartError> {
         tokio::spawn(tasks::spares::run(Arc::clone(&daemon))),
         tokio::spawn(tasks::sync::run(Arc::clone(&daemon))),
         tokio::spawn(runs::recover(Arc::clone(&daemon))),
+        tokio::spawn(pit::recover(Arc::clone(&daemon))),
     ];
     socket.accept(Arc::clone(&daemon), None).await;
     for task in background {
@@ -262,7 +265,9 @@ fn assemble(options: Options, config: Arc<Live>, token: String, store: Store) ->
         started: Instant::now(),
         config,
         inbox: Inbox::new(store.clone()),
+        pit: Pit::new(&store),
         agents,
+        tasks: Tasks::new(store.clone()),
         store,
         artifacts,
         models,
@@ -291,6 +296,7 @@ async fn shut_down(daemon: &Arc<Daemon>) {
         StopReason::Deliberate => podium_sessions::StopCause::DaemonStopped,
         StopReason::Replace => podium_sessions::StopCause::DaemonReplaced,
     };
+    daemon.pit.suspend();
     daemon.sessions.interrupt_all(cause).await;
     daemon.capabilities.close();
     let finish = async {

@@ -7,9 +7,10 @@ use podium_protocol::{Access, Caller, Method, WireError, method_info};
 use serde_json::Value;
 
 use crate::ipc::Peer;
+use crate::pit;
 use crate::services::{
-    artifacts, claims, config, conflicts, events, inbox, models, provide, repos, reviews, rewinds, runs,
-    search, sessions, sync, system, upkeep, worktrees,
+    artifacts, claims, config, conflicts, events, inbox, models, pit as pool, provide, repos, reviews,
+    rewinds, runs, search, sessions, sync, system, tasks, upkeep, worktrees,
 };
 use crate::state::{Daemon, person};
 
@@ -161,8 +162,24 @@ pub(crate) async fn dispatch(call: Call, method: &str, params: Value) -> Result<
         ModelFetch => models::fetch,
         ModelVerify => models::verify,
         ModelRemove => models::remove,
+        MelodyValidate => pit::validate,
+        MelodyRunStart => pit::run,
+        PitRunsMethod => pit::list,
+        PitShow => pit::show,
+        PitAttach => pit::attach,
+        PitLogsMethod => pit::logs,
+        PitMetricsMethod => pit::measure,
+        PitControl => pit::control,
+        PoolListMethod => pool::pool,
         EventsSubscribe => events::subscribe,
         EventsRead => events::read,
+        EventPublish => events::publish,
+        EventGet => events::get,
+        EventTypesMethod => events::types,
+        TaskListen => tasks::listen,
+        TaskListMethod => tasks::list,
+        TaskShow => tasks::show,
+        TaskRetry => tasks::retry,
         Unsubscribe => events::unsubscribe,
         InboxAsk => inbox::ask,
         InboxListMethod => inbox::list,

@@ -18,6 +18,7 @@ pub(crate) async fn examine(call: &Call) -> Vec<Part> {
         parts.push(part(&name, state, message, &hint));
     }
     parts.push(artifacts(call).await);
+    parts.push(crate::pit::health(daemon).await);
     for provider in daemon.sessions.providers(&call.env).await {
         let state = if provider.usable { PartState::Ok } else { PartState::Off };
         let hint = if provider.usable { String::new() } else { provider.why.clone() };

@@ -10,6 +10,7 @@ mod forge;
 mod home;
 mod ipc;
 mod logging;
+mod pit;
 mod runs;
 mod services;
 mod state;

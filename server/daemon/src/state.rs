@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicU32;
 use std::time::Instant;
 
 use podium_artifacts::Artifacts;
+use podium_broker::Tasks;
 use podium_config::{Home, Live};
 use podium_protocol::StopReason;
 use podium_sessions::local::ModelHost;
@@ -14,6 +15,7 @@ use podium_worktrees::Worktrees;
 use tokio::sync::watch;
 
 use crate::ipc::CapabilitySockets;
+use crate::pit::Pit;
 use crate::runs::Runs;
 use crate::workplaces::ClaimedWorkplaces;
 
@@ -37,6 +39,8 @@ pub(crate) struct Daemon {
     pub(crate) workplaces: Arc<ClaimedWorkplaces>,
     pub(crate) capabilities: CapabilitySockets,
     pub(crate) runs: Runs,
+    pub(crate) pit: Pit,
+    pub(crate) tasks: Tasks,
     pub(crate) clients: AtomicU32,
     /// Set once when the daemon is to end.
     pub(crate) ending: watch::Sender<Option<StopReason>>,

@@ -21,7 +21,7 @@ const HOME_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 /// What an agent works as where the session names none.
 const NOBODY: &str = "podium";
 /// Programs of ours that agents can use.
-const PROGRAMS: [&str; 3] = ["imi", "jelmore", "podium"];
+const PROGRAMS: [&str; 4] = ["bb", "imi", "jelmore", "podium"];
 
 /// The workplace that a session's turn has open; held locked while one is opened or removed.
 type Open = Arc<tokio::sync::Mutex<Weak<Workplace>>>;

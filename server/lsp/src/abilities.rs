@@ -3,6 +3,7 @@
 use serde_json::Value;
 use tower_lsp::ls_types::{ClientCapabilities, InitializeParams};
 
+use crate::melody;
 use crate::position::Encoding;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -16,6 +17,12 @@ pub(crate) struct Abilities {
     pub(crate) apply_edit: bool,
     /// Edits of a document that name its version.
     pub(crate) versioned_edits: bool,
+    /// Completions with places to fill in.
+    pub(crate) snippets: bool,
+    /// Symbols of a document as a tree; else they are a flat list.
+    pub(crate) nested_symbols: bool,
+    /// Features for melodies that it can be told of later, for melody files alone.
+    pub(crate) melody_later: Vec<&'static str>,
     /// The custom notifications `podium/...`.
     pub(crate) podium: bool,
 }
@@ -26,6 +33,9 @@ impl Abilities {
             &params.capabilities;
         let offered = general.as_ref().and_then(|g| g.position_encodings.as_deref());
         let code_action = text_document.as_ref().and_then(|t| t.code_action.as_ref());
+        let completion = text_document.as_ref().and_then(|t| t.completion.as_ref());
+        let item = completion.and_then(|c| c.completion_item.as_ref());
+        let symbol = text_document.as_ref().and_then(|t| t.document_symbol.as_ref());
         let workspace = workspace.as_ref();
         let edits = workspace.and_then(|w| w.workspace_edit.as_ref());
         Self {
@@ -35,6 +45,11 @@ impl Abilities {
             show_document: window.as_ref().and_then(|w| w.show_document.as_ref()).is_some_and(|s| s.support),
             work_done_progress: window.as_ref().and_then(|w| w.work_done_progress).unwrap_or_default(),
             code_action_literals: code_action.is_some_and(|c| c.code_action_literal_support.is_some()),
+            snippets: item.and_then(|item| item.snippet_support).unwrap_or_default(),
+            nested_symbols: symbol
+                .and_then(|symbol| symbol.hierarchical_document_symbol_support)
+                .unwrap_or_default(),
+            melody_later: melody::dynamic(&params.capabilities),
             podium: announces_podium(experimental.as_ref()),
         }
     }

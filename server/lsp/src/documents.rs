@@ -46,6 +46,17 @@ impl Document {
         Range::new(Position::new(number, 0), Position::new(number, end))
     }
 
+    /// The range of bytes of the text.
+    pub(crate) fn range_of(&self, span: &std::ops::Range<usize>, encoding: Encoding) -> Range {
+        let at = |offset| self.lines.position(&self.text, offset, encoding);
+        Range::new(at(span.start), at(span.end))
+    }
+
+    /// The byte of a position.
+    pub(crate) fn offset_of(&self, position: Position, encoding: Encoding) -> usize {
+        self.lines.offset(&self.text, position, encoding)
+    }
+
     /// Whether nothing in it waits to be written.
     pub(crate) fn is_clean(&self) -> bool {
         self.saved == Some(print(&self.text))

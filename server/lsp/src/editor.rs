@@ -12,7 +12,7 @@ use tower_lsp::ls_types::notification::{self, Notification};
 use tower_lsp::ls_types::{
     Diagnostic, DocumentChanges, MessageActionItem, MessageType, OneOf,
     OptionalVersionedTextDocumentIdentifier, ProgressParams, ProgressParamsValue, ProgressToken,
-    ShowDocumentParams, TextDocumentEdit, TextEdit, Uri, WorkDoneProgress, WorkspaceEdit,
+    Registration, ShowDocumentParams, TextDocumentEdit, TextEdit, Uri, WorkDoneProgress, WorkspaceEdit,
 };
 
 use crate::abilities::Abilities;
@@ -131,6 +131,11 @@ impl Editor {
     pub(crate) async fn progress(&self, token: &ProgressToken, value: WorkDoneProgress) {
         let params = ProgressParams { token: token.clone(), value: ProgressParamsValue::WorkDone(value) };
         self.notify::<notification::Progress>(params).await;
+    }
+
+    /// Tells the client of features that it can be told of later.
+    pub(crate) async fn register(&self, registrations: Vec<Registration>) {
+        let _ = self.answer(EDITOR_TIMEOUT, self.client.register_capability(registrations)).await;
     }
 
     pub(crate) async fn publish(&self, uri: &str, diagnostics: Vec<Diagnostic>) {

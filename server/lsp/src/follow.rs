@@ -11,6 +11,7 @@ use serde_json::Value;
 use tower_lsp::ls_types::{MessageType, ProgressToken};
 
 use crate::commands::percentage;
+use crate::follow_run;
 use crate::progress::Progressing;
 use crate::state::{State, lock};
 use crate::to_lsp::to_sentence;
@@ -44,6 +45,9 @@ pub(crate) fn cancel(state: &Arc<State>, token: &ProgressToken) {
     let Some(id) = lock(&state.followed).get(token).cloned() else { return };
     let state = Arc::clone(state);
     tokio::spawn(async move {
+        if let Some(run) = follow_run::run_of(&id) {
+            return follow_run::cancel(&state, run).await;
+        }
         if let Err(error) = state.daemon.call::<SessionCancel>(SessionCancelParams { id }).await {
             state.editor.show(MessageType::ERROR, to_sentence(&error)).await;
         }

@@ -22,6 +22,9 @@
 //! - A document that is open without unsaved changes becomes what the disk has when a session (or whoever) changes its file,
 //!   by `workspace/applyEdit` of its version; of one with unsaved changes the person is told by `window/showMessage`, and it
 //!   stays. Clients that announce `experimental.podium` read their files again themselves.
+//! - Melodies (`*.melody.toml`, `*.melody.json`): diagnostics of source `podium` as they are typed, completion, hover,
+//!   definition, references and rename of nodes and inputs, symbols, formatting, folding, and code lenses on the first
+//!   line. They need no daemon.
 //! - Errors are JSON-RPC errors: the code by kind, the message for a person, the whole error as `data`.
 //!
 //! # Commands beyond the protocol's methods
@@ -29,6 +32,7 @@
 //! | command | argument | what it does |
 //! |---|---|---|
 //! | `podium.ask` | as `podium.session.start` | opens a scratch document for a question; what is given is sent with it |
+//! | `podium.melody.validate` | `{uri}` | answers `{valid, diagnostics, complexity}` as `podium melody validate --json` does |
 //! | `podium.scratch.send` | `{uri}` | does with a scratch document's text what it was made for |
 //!
 //! # Scratch documents
@@ -67,8 +71,10 @@ mod commands;
 mod documents;
 mod editor;
 mod follow;
+mod follow_run;
 mod handlers;
 mod logging;
+mod melody;
 mod methods;
 mod notifications;
 mod places;
@@ -78,6 +84,7 @@ mod radar;
 mod requests;
 mod scratch;
 mod server;
+mod shown;
 mod state;
 mod status;
 mod subscriptions;

@@ -37,6 +37,11 @@ const READS: &[&str] = &[
     "artifact/list",
     "artifact/get",
     "model/list",
+    "pit/runs",
+    "pit/show",
+    "pit/logs",
+    "pit/metrics",
+    "pool/list",
     "events/read",
     "inbox/list",
 ];
@@ -78,6 +83,7 @@ const IN_A_REPO: &[&str] = &[
     "session/start",
     "session/run",
     "session/resume",
+    "melody/run",
 ];
 
 /// Lists over repositories: those of the window's folders, where the request names none.

@@ -108,6 +108,16 @@ impl Lines {
         offset
     }
 
+    /// Position of a byte; one within a character is its start, one behind the text the end.
+    pub(crate) fn position(&self, text: &str, offset: usize, encoding: Encoding) -> Position {
+        let offset = text.floor_char_boundary(offset.min(text.len()));
+        let line = self.line_of(offset);
+        let content = self.text(text, line);
+        let inside = (offset - self.starts.get(line).copied().unwrap_or_default()).min(content.len());
+        let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        Position::new(number(line), number(encoding.length(&content[..inside])))
+    }
+
     /// The bytes of a range; an inverted range is empty at its start.
     pub(crate) fn span(&self, text: &str, range: Range, encoding: Encoding) -> std::ops::Range<usize> {
         let start = self.offset(text, range.start, encoding);
@@ -119,17 +129,6 @@ impl Lines {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-
-    impl Lines {
-        /// Position of a byte offset: the way back, which only the tests go.
-        fn position(&self, text: &str, offset: usize, encoding: Encoding) -> Position {
-            let line = self.starts.partition_point(|start| *start <= offset) - 1;
-            let content = self.text(text, line);
-            let inside = (offset - self.starts[line]).min(content.len());
-            let character = encoding.length(&content[..inside]);
-            Position::new(u32::try_from(line).unwrap(), u32::try_from(character).unwrap())
-        }
-    }
 
     const ALL: [Encoding; 3] = [Encoding::Utf8, Encoding::Utf16, Encoding::Utf32];
 

@@ -11,8 +11,10 @@ use tower_lsp::ls_types::ProgressToken;
 
 use crate::documents::Documents;
 use crate::editor::Editor;
+use crate::melody::Readings;
 use crate::places::Places;
 use crate::radar::Radar;
+use crate::shown::Shown;
 use crate::subscriptions::Subscriptions;
 use crate::uris;
 
@@ -27,6 +29,8 @@ pub(crate) struct State {
     pub(crate) mine: Mutex<Mine>,
     pub(crate) places: Places,
     pub(crate) radar: Radar,
+    pub(crate) readings: Readings,
+    pub(crate) shown: Shown,
     pub(crate) subscriptions: Subscriptions,
     /// Sessions whose progress the editor shows, by progress token.
     pub(crate) followed: Mutex<HashMap<ProgressToken, String>>,
@@ -36,6 +40,8 @@ pub(crate) struct State {
     pub(crate) inbox: Notify,
     /// Files of open documents may have changed on the disk.
     pub(crate) files: Notify,
+    /// A melody was opened or changed.
+    pub(crate) melodies: Notify,
     /// Process whose death ends this one.
     pub(crate) parent: watch::Sender<Option<u32>>,
     pub(crate) shut_down: AtomicBool,
@@ -61,11 +67,14 @@ impl State {
             mine: Mutex::new(mine),
             places: Places::default(),
             radar: Radar::default(),
+            readings: Readings::default(),
+            shown: Shown::default(),
             subscriptions: Subscriptions::default(),
             followed: Mutex::default(),
             changed: Notify::new(),
             inbox: Notify::new(),
             files: Notify::new(),
+            melodies: Notify::new(),
             parent: watch::Sender::new(None),
             shut_down: AtomicBool::new(false),
             next: AtomicU64::new(1),

@@ -163,6 +163,11 @@ impl TestEnvironment {
         self.program("jelmore").args(args)
     }
 
+    #[must_use]
+    pub fn bb<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Invocation<'_> {
+        self.program("bb").args(args)
+    }
+
     /// Any program: by its path, or by its name in the environment's `PATH`.
     #[must_use]
     pub fn program(&self, program: impl AsRef<OsStr>) -> Invocation<'_> {

@@ -10,21 +10,20 @@ use serde_json::Value;
 use crate::command;
 use crate::workspace::{Workspace, cargo};
 
-/// The benchmark's target in `tests/e2e`.
-const TARGET: &str = "foundation";
+/// The foundation's benchmark, in `tests/e2e`. In one go, so that binaries and benchmark share their dependencies'
+/// features and nothing is compiled twice.
+const FOUNDATION: Bench = Bench {
+    target: "foundation",
+    build: &["--package", "podium-cli", "--package", "podium-e2e", "--bins", "--bench", "foundation"],
+};
 
-/// In one go, so that binaries and benchmark share their dependencies' features and nothing is compiled twice.
-const BUILD: &[&str] = &[
-    "build",
-    "--release",
-    "--package",
-    "podium-cli",
-    "--package",
-    "podium-e2e",
-    "--bins",
-    "--bench",
-    TARGET,
-];
+/// The Pit's, in `core/pit`: it needs no program.
+const PIT: Bench = Bench { target: "pit", build: &["--package", "podium-pit", "--bench", "pit"] };
+
+struct Bench {
+    target: &'static str,
+    build: &'static [&'static str],
+}
 
 /// Thin LTO of several binaries on two cores takes its time.
 const BUILD_LIMIT: Duration = Duration::from_secs(60 * 60);
@@ -35,9 +34,9 @@ const RUN_LIMIT: Duration = Duration::from_secs(2 * 60 * 60);
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Measure only these parts: initialize, request, memory, ipc, claims, model, streaming, sessions, worktrees,
-    /// creation, listing, radar, guard
+    /// creation, listing, radar, guard; or `pit`, and of that: dag, pool, foresight, arbitration
     names: Vec<String>,
-    /// Where the numbers go [default: target/bench/foundation.json]
+    /// Where the numbers go [default: target/bench/foundation.json or pit.json]
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// Few repetitions: shows that everything can be measured
@@ -46,16 +45,21 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
-    println!("$ cargo {}", BUILD.join(" "));
-    let status = command::shown(build(workspace, &[]), BUILD_LIMIT)?;
+    let (measured, names) = match args.names.as_slice() {
+        [one, parts @ ..] if one == PIT.target => (PIT, parts),
+        names => (FOUNDATION, names),
+    };
+    println!("$ cargo build --release {}", measured.build.join(" "));
+    let status = command::shown(build(workspace, &measured, &[]), BUILD_LIMIT)?;
     if !status.success() {
         bail!("the release build failed ({status})");
     }
     // All is built: this one only tells where.
-    let messages = command::output(build(workspace, &["--message-format", "json"]), ANSWER_LIMIT)?;
-    let program = executable(&messages).context("cargo does not tell where the benchmark lies")?;
+    let messages = command::output(build(workspace, &measured, &["--message-format", "json"]), ANSWER_LIMIT)?;
+    let program =
+        executable(&messages, measured.target).context("cargo does not tell where the benchmark lies")?;
     let mut bench = Command::new(program);
-    bench.args(&args.names).current_dir(&workspace.root);
+    bench.args(names).current_dir(&workspace.root);
     if let Some(file) = &args.json {
         bench.arg("--json").arg(std::path::absolute(file)?);
     }
@@ -66,17 +70,17 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     if status.success() { Ok(()) } else { bail!("not everything could be measured ({status})") }
 }
 
-fn build(workspace: &Workspace, more: &[&str]) -> Command {
+fn build(workspace: &Workspace, bench: &Bench, more: &[&str]) -> Command {
     let mut cargo = cargo();
-    cargo.args(BUILD).args(more).current_dir(&workspace.root);
+    cargo.args(["build", "--release"]).args(bench.build).args(more).current_dir(&workspace.root);
     cargo
 }
 
 /// The benchmark's program in cargo's messages, one JSON object a line.
-fn executable(messages: &str) -> Option<PathBuf> {
+fn executable(messages: &str, target: &str) -> Option<PathBuf> {
     let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let ours =
-        |message: &Value| message["target"]["name"] == TARGET && message["target"]["kind"][0] == "bench";
+        |message: &Value| message["target"]["name"] == target && message["target"]["kind"][0] == "bench";
     let mut programs =
         messages.filter(ours).filter_map(|message| Some(message["executable"].as_str()?.into()));
     programs.next()
@@ -92,7 +96,7 @@ mod tests {
             {"reason":"compiler-artifact","target":{"name":"podium","kind":["bin"]},"executable":"/t/podium"}
             {"reason":"compiler-artifact","target":{"name":"foundation","kind":["bench"]},"executable":"/t/f-1"}
             {"reason":"build-finished","success":true}"#;
-        assert_eq!(executable(messages), Some(PathBuf::from("/t/f-1")));
-        assert_eq!(executable("warning: no JSON"), None);
+        assert_eq!(executable(messages, "foundation"), Some(PathBuf::from("/t/f-1")));
+        assert_eq!(executable("warning: no JSON", "foundation"), None);
     }
 }

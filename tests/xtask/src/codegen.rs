@@ -1,4 +1,4 @@
-//! `cargo xtask codegen`: files that are generated from the protocol's types and committed, so that editors and other
+//! `cargo xtask codegen`: files that are generated from the types of the protocol and of melodies, and committed, so that editors and other
 //! clients have them without building anything.
 
 use std::fs;
@@ -16,7 +16,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
-    let files = podium_protocol::schema::generate();
+    let mut files = podium_protocol::schema::generate();
+    files.extend(podium_melody::schema::generate());
     let stale = stale(&workspace.root, &files);
     if stale.is_empty() {
         println!("codegen: {} files are up to date", files.len());

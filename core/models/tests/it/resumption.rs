@@ -58,6 +58,17 @@ fn every_cut_continues_with_the_undisturbed_tokens_and_text() {
 }
 
 #[test]
+fn whose_last_token_was_saved_without_the_end_draws_no_more() {
+    let mut whole = start();
+    let (_, text) = rest(&mut whole);
+    let mut state = saved_and_loaded(whole.state());
+    state.done = None;
+    let mut resumed = Generation::resume(model(), state).unwrap();
+    assert_eq!(resumed.turn_text(), text);
+    assert_eq!(rest(&mut resumed), (Vec::new(), String::new()));
+}
+
+#[test]
 fn cutting_again_and_again_changes_nothing() {
     let (expected, _) = rest(&mut start());
     let mut tokens = Vec::new();

@@ -24,7 +24,18 @@ fn notifications(generator: &mut SchemaGenerator) -> Vec<(&'static str, &'static
              before they are sent.",
             generator.subschema_for::<SessionUpdate>().to_value(),
         ),
+        (
+            notify::PIT_UPDATE,
+            "States of nodes or of the run itself, for a subscription of `pit/attach`. They are stored before they are \
+             sent.",
+            generator.subschema_for::<PitUpdate>().to_value(),
+        ),
         (notify::PROGRESS, "How far a long request is.", generator.subschema_for::<Progress>().to_value()),
+        (
+            notify::TASK_END,
+            "A subscription of `task/listen` ended by itself. IPC only.",
+            generator.subschema_for::<TaskListenEnded>().to_value(),
+        ),
         (
             notify::DAEMON_STOPPING,
             "The daemon is about to close the connection.",

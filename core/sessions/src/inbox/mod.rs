@@ -4,6 +4,7 @@
 //! question it asked, and the answer if there is one by now. An answer wakes whoever waits by the event it writes.
 
 mod grants;
+mod question;
 mod rows;
 
 use std::time::Duration;
@@ -15,6 +16,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use grants::Subject;
+pub use question::Question;
 pub(crate) use rows::withdraw;
 
 use crate::SessionError;

@@ -78,7 +78,7 @@ async fn follow(sessions: &Sessions, id: &str) -> (Vec<SessionItem>, SessionEnd)
                     items.extend(told.iter().filter(|item| item.seq > seen).cloned());
                 }
                 Update::End(end) => return (items, end),
-                Update::Progress(_) => {}
+                Update::Progress(_) | Update::Health(_) | Update::Context(_) => {}
             }
         }
     }

@@ -235,7 +235,7 @@ async fn a_question_says_what_would_be_done_and_hides_secrets() {
         (&json!("deny"), &json!("person"), &json!("once"))
     );
     let event = decision.event("s", &desk.asker.redactor).unwrap();
-    assert_eq!((event.kind, &event.data["tool"]), ("permission.denied", &json!("edit_file")));
+    assert_eq!((event.kind.as_ref(), &event.data["tool"]), ("permission.denied", &json!("edit_file")));
     let (task, item) = desk.asking(&permissions, command("deploy --token abcdefgh12345678"), 2).await;
     assert_eq!(item.question, "run `deploy --token [redacted:TOKEN]`");
     assert_eq!(item.detail.as_deref(), Some("deploy --token [redacted:TOKEN]"));

@@ -136,7 +136,7 @@ async fn what_lies_outside_or_is_secret_or_gits_own_is_refused_and_logged() {
             );
             assert!(!run.result.text.contains("outside\n"), "{name} {path}");
             let event = run.event.unwrap();
-            assert_eq!((event.kind, event.subject.as_str()), ("tool.denied", "session/s1"));
+            assert_eq!((event.kind.as_ref(), event.subject.as_str()), ("tool.denied", "session/s1"));
             assert_eq!(event.data["reason"], reason);
         }
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use podium_protocol::{ExportFormat, InboxDecision, InboxScope, SessionStatus};
 
+use super::listen::{LISTEN_HELP, ListenArgs};
 use super::run::{RUN_HELP, RunArgs};
 use super::search::SessionSearchArgs;
 use crate::completions::CompletionsArgs;
@@ -57,6 +58,9 @@ Ctrl-C cancels the session and waits for its end; a second Ctrl-C leaves at once
     /// Work on a task: take a worktree, have an agent work there, commit, give the worktree back
     #[command(after_help = RUN_HELP)]
     Run(RunArgs),
+    /// Take tasks from a queue: each is worked on as `jelmore run` does
+    #[command(after_help = LISTEN_HELP)]
+    Listen(ListenArgs),
     /// Sessions: list, show, search, resume, cancel, fork, rewind, export, diff
     #[command(subcommand)]
     Sessions(SessionsCommand),

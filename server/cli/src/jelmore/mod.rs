@@ -2,6 +2,7 @@
 
 mod args;
 mod inbox;
+mod listen;
 mod render;
 mod rewind;
 mod run;
@@ -29,6 +30,7 @@ pub fn output_for(command: &JelmoreCommand, output: Output) -> Output {
     match command {
         JelmoreCommand::Start(_)
         | JelmoreCommand::Run(_)
+        | JelmoreCommand::Listen(_)
         | JelmoreCommand::Sessions(SessionsCommand::Resume(_)) => output.streaming(),
         JelmoreCommand::Inbox(InboxArgs { watch: true, .. }) => output.streaming(),
         _ => output,
@@ -45,6 +47,7 @@ pub async fn run(context: &Context, args: JelmoreArgs) -> Ending {
         JelmoreCommand::Providers => providers(context).await,
         JelmoreCommand::Start(start) => start::start(context, repo_selector(repo)?, start).await,
         JelmoreCommand::Run(args) => run::run(context, repo_selector(repo)?, args).await,
+        JelmoreCommand::Listen(args) => listen::listen(context, repo_selector(repo)?, args).await,
         JelmoreCommand::Sessions(command) => match command {
             SessionsCommand::List(list) => sessions::list(context, list_scope(repo, list.all)?, list).await,
             SessionsCommand::Show(show) => sessions::show(context, show).await,

@@ -29,6 +29,7 @@ impl Bed {
             "podium" => env!("CARGO_BIN_EXE_podium"),
             "imi" => env!("CARGO_BIN_EXE_imi"),
             "jelmore" => env!("CARGO_BIN_EXE_jelmore"),
+            "bb" => env!("CARGO_BIN_EXE_bb"),
             other => panic!("no binary {other}"),
         };
         let mut command = Command::new(program);

@@ -2,6 +2,7 @@
 
 mod bed;
 mod envelopes;
+mod melody;
 mod scripts;
 mod setup;
 #[cfg(unix)]

@@ -5,7 +5,7 @@ use std::process::Stdio;
 #[test]
 fn every_binary_prints_completions() {
     let bed = Bed::new();
-    for name in ["podium", "imi", "jelmore"] {
+    for name in ["podium", "imi", "jelmore", "bb"] {
         for shell in ["bash", "zsh", "fish"] {
             let output = bed.run(&[name, "completions", shell]);
             assert!(output.status.success() && output.stdout.len() > 500, "{name} {shell}");

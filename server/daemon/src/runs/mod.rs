@@ -5,6 +5,7 @@
 //! daemon has to do ([`recover`]): its claim is bound to the session, and the session counts as alive for as long as the
 //! run is open, so nobody else takes the worktree before the work in it is committed.
 
+mod assigned;
 mod finish;
 mod open;
 mod place;
@@ -22,6 +23,7 @@ use tokio::sync::broadcast::error::RecvError;
 
 use crate::state::Daemon;
 
+pub(crate) use assigned::Cycle;
 use open::Following;
 pub(crate) use open::Runs;
 pub(crate) use place::Choice;

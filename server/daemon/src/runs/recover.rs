@@ -28,6 +28,8 @@ pub(crate) async fn recover(daemon: Arc<Daemon>) {
 async fn settle(daemon: Arc<Daemon>, session: String) {
     match daemon.sessions.info(&session).await {
         Ok(info) => match info.status {
+            // Whoever listens to its queue next goes on with it.
+            _ if is_of_queue(&daemon, &session).await => finish::finish(&daemon, &session, Until::Over).await,
             SessionStatus::InProgress | SessionStatus::Interrupted => {
                 tokio::time::sleep(patience(&daemon)).await;
                 let resumed = daemon.runs.is_followed(&session) || daemon.sessions.is_running(&session);
@@ -42,6 +44,13 @@ async fn settle(daemon: Arc<Daemon>, session: String) {
         Err(SessionError::NotFound(_)) => never_began(&daemon, &session).await,
         Err(error) => tracing::error!(session, %error, "the session of a task cannot be read"),
     }
+}
+
+async fn is_of_queue(daemon: &Daemon, session: &str) -> bool {
+    daemon.tasks.has_open(session).await.unwrap_or_else(|error| {
+        tracing::error!(session, %error, "the tasks cannot be read");
+        true
+    })
 }
 
 /// The daemon ended between the claim and the session. A client that asks again begins anew.

@@ -64,7 +64,7 @@ pub(crate) async fn put(call: Call, params: ArtifactPutParams) -> Result<Artifac
 }
 
 /// Knows the secrets of the caller's variables and of the session's worktree, whose files it reads.
-async fn redactor(call: &Call, session: Option<&str>) -> Redactor {
+pub(super) async fn redactor(call: &Call, session: Option<&str>) -> Redactor {
     let info = match session {
         Some(session) => call.daemon.sessions.info(session).await.ok(),
         None => None,

@@ -1,9 +1,14 @@
-//! `events/*` and `unsubscribe`.
+//! `events/*`, `event/*` and `unsubscribe`.
 
+use podium_broker::{Publication, Publisher};
 use podium_protocol::{
-    EventNotification, EventsPage, EventsReadParams, EventsSubscribeParams, EventsSubscribed,
+    EventFound, EventGetParams, EventNotification, EventPublishParams, EventPublished, EventTypes,
+    EventTypesParams, EventsPage, EventsReadParams, EventsSubscribeParams, EventsSubscribed,
     UnsubscribeParams, Unsubscribed, WireError, notify,
 };
+use podium_store::{EventKey, StoreError, count_types, find_event};
+
+use super::artifacts::redactor;
 
 use crate::call::Call;
 
@@ -66,6 +71,44 @@ pub(crate) async fn read(call: Call, params: EventsReadParams) -> Result<EventsP
             return Ok(EventsPage { events, head_seq });
         }
     }
+}
+
+/// An agent tells of what it did, on its session's behalf. What makes Podium act, and the daemon's own types, it cannot
+/// publish.
+pub(crate) async fn publish(call: Call, params: EventPublishParams) -> Result<EventPublished, WireError> {
+    let by = match call.agent() {
+        Some((session, name)) => Publisher::Agent { name: name.to_owned(), session: session.to_owned() },
+        None => Publisher::Person { name: call.acting(None)? },
+    };
+    let redactor = redactor(&call, call.agent().map(|(session, _)| session)).await;
+    let publication = Publication::new(params, &by, &redactor)?;
+    let published = podium_broker::publish(&call.daemon.tasks, publication).await?;
+    Ok(EventPublished { event: published.event, duplicate: published.duplicate, task: published.task })
+}
+
+pub(crate) async fn get(call: Call, params: EventGetParams) -> Result<EventFound, WireError> {
+    let id = params.id.clone();
+    let find = call.daemon.store.read(move |conn| -> Result<_, StoreError> {
+        let by_seq = match id.parse() {
+            Ok(seq) => find_event(conn, EventKey::Seq(seq))?,
+            Err(_) => None,
+        };
+        match by_seq {
+            Some(event) => Ok(Some(event)),
+            None => find_event(conn, EventKey::Beginning(&id)),
+        }
+    });
+    let shown: String = params.id.chars().filter(|c| !c.is_control()).take(80).collect();
+    let event = find.await?.ok_or_else(|| {
+        WireError::not_found(format!("no event `{shown}`, or more than one begins so"))
+            .hint("`bb tail --from-seq 0 --until-now` prints the log; old events are purged")
+    })?;
+    Ok(EventFound { event })
+}
+
+pub(crate) async fn types(call: Call, _params: EventTypesParams) -> Result<EventTypes, WireError> {
+    let counted = call.daemon.store.read(count_types).await?;
+    Ok(EventTypes { types: podium_broker::types(counted) })
 }
 
 pub(crate) async fn unsubscribe(call: Call, params: UnsubscribeParams) -> Result<Unsubscribed, WireError> {

@@ -1,15 +1,18 @@
 //! `session/*` and `provider/list`. Here a session meets its worktree and claim.
 
+use std::time::Duration;
+
 use podium_protocol::{
     ClaimAcquireParams, ClaimStanding, ClaimVerifyParams, ProviderList, ProviderListParams, RepoSelector,
     SessionAttachParams, SessionAttached, SessionCancelParams, SessionCancelled, SessionCapability,
     SessionCapabilityParams, SessionEnd, SessionInfo, SessionItem, SessionList, SessionListParams,
-    SessionResumeParams, SessionShowParams, SessionShown, SessionStartParams, SessionStarted, SessionUpdate,
-    SessionUsage, SessionUsageParams, WireError, notify,
+    SessionResumeParams, SessionShowParams, SessionShown, SessionStartParams, SessionStarted, SessionStatus,
+    SessionUpdate, SessionUsage, SessionUsageParams, WireError, notify,
 };
 use podium_sessions::{
     Attachment, Bounds, Limits, Next, SessionError, Sessions, Start, StopCause, Update, WorktreeRef,
 };
+use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::scope;
@@ -235,6 +238,8 @@ pub(crate) async fn attach(call: Call, params: SessionAttachParams) -> Result<Se
 
 /// Items that wait are put into one message until there are so many.
 const MESSAGE_ITEMS: usize = 100;
+/// How long it is from a session's row to its turn, about.
+const TAKEN_UP: Duration = Duration::from_millis(5);
 
 /// Sends a session's items above `seq`, each once and in order, and its end.
 struct Follower {
@@ -245,54 +250,67 @@ struct Follower {
 }
 
 impl Follower {
-    async fn run(mut self, attachment: Attachment) {
-        if !self.send_stored().await {
-            return;
-        }
-        if let Attachment::Live(mut updates) = attachment {
-            loop {
-                match updates.recv().await {
-                    Ok(Update::Items(first)) => {
-                        // What waits as well goes along in one message.
-                        let mut items = first.to_vec();
-                        let mut rest = None;
-                        while items.len() < MESSAGE_ITEMS {
-                            match updates.try_recv() {
-                                Ok(Update::Items(more)) => items.extend_from_slice(&more),
-                                Ok(other) => {
-                                    rest = Some(other);
-                                    break;
-                                }
-                                Err(_) => break,
-                            }
-                        }
-                        if !self.send_items(items).await {
-                            return;
-                        }
-                        if let Some(update) = rest
-                            && !self.send_other(update).await
-                        {
-                            return;
-                        }
-                    }
-                    Ok(other) => {
-                        if !self.send_other(other).await {
-                            return;
-                        }
-                    }
-                    Err(RecvError::Lagged(_)) => {
-                        if !self.send_stored().await {
-                            return;
-                        }
-                    }
-                    Err(RecvError::Closed) => break,
-                }
-            }
+    async fn run(mut self, mut attachment: Attachment) {
+        loop {
             if !self.send_stored().await {
                 return;
             }
+            if let Attachment::Live(updates) = attachment
+                && (!self.follow(updates).await || !self.send_stored().await)
+            {
+                return;
+            }
+            // Somebody may have gone on with it since it was found at rest: that is no end.
+            attachment = self.call.daemon.sessions.attach(&self.id);
+            if matches!(attachment, Attachment::Live(_)) {
+                continue;
+            }
+            if self.send_end_from_store().await {
+                return;
+            }
         }
-        self.send_end_from_store().await;
+    }
+
+    /// False when there is nobody to tell any more, or nothing.
+    async fn follow(&mut self, mut updates: broadcast::Receiver<Update>) -> bool {
+        loop {
+            match updates.recv().await {
+                Ok(Update::Items(first)) => {
+                    // What waits as well goes along in one message.
+                    let mut items = first.to_vec();
+                    let mut rest = None;
+                    while items.len() < MESSAGE_ITEMS {
+                        match updates.try_recv() {
+                            Ok(Update::Items(more)) => items.extend_from_slice(&more),
+                            Ok(other) => {
+                                rest = Some(other);
+                                break;
+                            }
+                            Err(_) => break,
+                        }
+                    }
+                    if !self.send_items(items).await {
+                        return false;
+                    }
+                    if let Some(update) = rest
+                        && !self.send_other(update).await
+                    {
+                        return false;
+                    }
+                }
+                Ok(other) => {
+                    if !self.send_other(other).await {
+                        return false;
+                    }
+                }
+                Err(RecvError::Lagged(_)) => {
+                    if !self.send_stored().await {
+                        return false;
+                    }
+                }
+                Err(RecvError::Closed) => return true,
+            }
+        }
     }
 
     /// Pages through what the store has above `seq`.
@@ -345,8 +363,13 @@ impl Follower {
         true
     }
 
-    async fn send_end_from_store(&self) {
-        let Ok(info) = self.call.daemon.sessions.info(&self.id).await else { return };
+    /// False for a session that has been taken up again and is about to run.
+    async fn send_end_from_store(&self) -> bool {
+        let Ok(info) = self.call.daemon.sessions.info(&self.id).await else { return true };
+        if info.status == SessionStatus::InProgress {
+            tokio::time::sleep(TAKEN_UP).await;
+            return false;
+        }
         let files_changed = self.call.daemon.sessions.files_changed(&self.id).await.unwrap_or_default();
         let end = SessionEnd {
             status: info.status,
@@ -356,6 +379,7 @@ impl Follower {
             artifact: info.artifact,
         };
         self.send(SessionUpdate { end: Some(end), ..self.update() }).await;
+        true
     }
 
     async fn send(&self, update: SessionUpdate) -> bool {

@@ -34,5 +34,6 @@ pub(crate) async fn run(daemon: Arc<Daemon>) {
 async fn is_idle(daemon: &Daemon) -> bool {
     daemon.clients.load(Ordering::Relaxed) == 0
         && daemon.sessions.running() == 0
+        && daemon.pit.running() == 0
         && daemon.worktrees.claimed_count().await.is_ok_and(|count| count == 0)
 }

@@ -1,4 +1,4 @@
-//! Takes away what is past its time: old events, removed worktrees whose days of undo are over, files that the
+//! Takes away what is past its time: old events and tasks, removed worktrees whose days of undo are over, files that the
 //! checkpoints of old sessions hold.
 
 use std::sync::Arc;
@@ -20,6 +20,11 @@ pub(crate) async fn run(daemon: Arc<Daemon>) {
             Ok(0) => {}
             Ok(count) => tracing::info!(count, "old events went"),
             Err(error) => tracing::warn!(%error, "old events could not be purged"),
+        }
+        match daemon.tasks.purge(before).await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "old tasks went"),
+            Err(error) => tracing::warn!(%error, "old tasks could not be purged"),
         }
         daemon.worktrees.purge_trash().await;
         daemon.worktrees.purge_sync_backups().await;

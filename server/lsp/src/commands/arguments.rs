@@ -5,7 +5,7 @@ use std::sync::Arc;
 use podium_protocol::WireError;
 use serde_json::{Map, Value};
 
-use super::{ASK, SEND_SCRATCH};
+use super::OWN;
 use crate::methods;
 use crate::state::State;
 
@@ -57,7 +57,7 @@ impl Call {
     ) -> Result<Self, WireError> {
         let method = match methods::commands().find(|m| m.command() == command) {
             Some(info) => info.name,
-            None if matches!(command.as_str(), ASK | SEND_SCRATCH) => "",
+            None if OWN.contains(&command.as_str()) => "",
             None => {
                 let shown: String = command.chars().take(80).collect();
                 return Err(WireError::user(format!("unknown command `{shown}`")));

@@ -6,6 +6,7 @@ use serde_json::json;
 use tower_lsp::ls_types::{CodeLens, CodeLensParams, Command};
 
 use crate::commands::{SEND_SCRATCH, START};
+use crate::melody;
 use crate::requests::{Spot, Task};
 use crate::scratch;
 use crate::state::{State, lock};
@@ -29,15 +30,20 @@ pub(crate) fn code_lens(state: &Arc<State>, params: &CodeLensParams) -> Vec<Code
             data: None,
         }];
     }
-    (0..document.line_count())
+    let mut lenses = Vec::new();
+    if melody::format_of(uri).is_some() {
+        lenses = super::melody::lenses(uri, document.line_range(0, encoding));
+    }
+    let todos = (0..document.line_count())
         .filter(|line| todo_of(document.line(*line)).is_some())
         .take(MAX_LENSES)
         .map(|line| CodeLens {
             range: document.line_range(line, encoding),
             command: None,
             data: Some(json!({ "uri": uri })),
-        })
-        .collect()
+        });
+    lenses.extend(todos);
+    lenses
 }
 
 pub(crate) async fn resolve_code_lens(state: &Arc<State>, mut lens: CodeLens) -> CodeLens {

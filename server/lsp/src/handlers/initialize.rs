@@ -12,13 +12,15 @@ use tower_lsp::ls_types::{
 
 use crate::abilities::Abilities;
 use crate::commands;
+use crate::melody;
 use crate::state::{State, lock};
 use crate::tasks;
 
 /// Answers from what it was given: the daemon is not asked, so that an editor starts as fast without one.
 pub(crate) fn initialize(state: &Arc<State>, params: InitializeParams) -> InitializeResult {
     let abilities = Abilities::of(&params);
-    let capabilities = capabilities(&abilities);
+    let mut capabilities = capabilities(&abilities);
+    melody::announce(&mut capabilities, &abilities.melody_later);
     *lock(&state.folders) = folders_of(&params);
     state.parent.send_replace(params.process_id);
     tracing::info!(client = params.client_info.as_ref().map(|c| c.name.as_str()), ?abilities, "initialize");
@@ -35,6 +37,12 @@ pub(crate) fn initialize(state: &Arc<State>, params: InitializeParams) -> Initia
 
 pub(crate) fn initialized(state: &Arc<State>) {
     state.editor.set_initialized();
+    let later = melody::registrations(&state.editor.abilities().melody_later);
+    if !later.is_empty() {
+        let state = Arc::clone(state);
+        // The client's answer is not waited for here: it may want one of ours first.
+        tokio::spawn(async move { state.editor.register(later).await });
+    }
     tasks::start(state);
 }
 

@@ -1,7 +1,6 @@
 //! Diagnostics of open documents (who else holds the worktree, which lines another one changes too) and the status
-//! line: all follow what changes. Whoever publishes diagnostics replaces all of a document, so this is the only place.
+//! line: all follow what changes.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use tower_lsp::ls_types::{Diagnostic, DiagnosticSeverity, NumberOrString, Positi
 use crate::notifications::PodiumStatus;
 use crate::places::{Place, Standing};
 use crate::radar::{self, Shown};
+use crate::shown::Part;
 use crate::state::{State, lock};
 use crate::uris;
 
@@ -18,12 +18,11 @@ use crate::uris;
 const SETTLE: Duration = Duration::from_millis(20);
 
 pub(crate) async fn keep(state: Arc<State>) {
-    let mut shown = HashMap::new();
     let mut status = None;
     loop {
         state.changed.notified().await;
         tokio::time::sleep(SETTLE).await;
-        refresh_hints(&state, &mut shown).await;
+        refresh_hints(&state).await;
         if state.editor.abilities().podium {
             refresh_status(&state, &mut status).await;
         }
@@ -31,31 +30,20 @@ pub(crate) async fn keep(state: Arc<State>) {
 }
 
 /// Publishes the hints that differ from what the editor shows.
-async fn refresh_hints(state: &Arc<State>, shown: &mut HashMap<String, Vec<Diagnostic>>) {
+async fn refresh_hints(state: &Arc<State>) {
     let home = state.home();
-    let open: Vec<String> =
-        lock(&state.documents).uris().filter(|uri| uris::is_source(uri, &home)).cloned().collect();
-    let closed: Vec<String> = shown.keys().filter(|uri| !open.contains(uri)).cloned().collect();
-    for uri in closed {
-        shown.remove(&uri);
-        state.editor.publish(&uri, Vec::new()).await;
-    }
-    for uri in open {
+    let open: Vec<String> = lock(&state.documents).uris().cloned().collect();
+    state.clear_diagnostics(&open).await;
+    for uri in open.into_iter().filter(|uri| uris::is_source(uri, &home)) {
         // While the daemon is away, what was last known stays.
         let Ok(place) = state.place_of(&uri).await else { continue };
         let mut diagnostics: Vec<Diagnostic> = place.as_deref().and_then(hint).into_iter().collect();
         if let Some(place) = place.as_deref() {
             diagnostics.extend(conflicts(state, &uri, place).await);
         }
-        if shown.get(&uri).map_or(&[][..], Vec::as_slice) == diagnostics {
-            continue;
+        if lock(&state.documents).get(&uri).is_some() {
+            state.show_diagnostics(&uri, Part::Hints, diagnostics).await;
         }
-        if diagnostics.is_empty() {
-            shown.remove(&uri);
-        } else {
-            shown.insert(uri.clone(), diagnostics.clone());
-        }
-        state.editor.publish(&uri, diagnostics).await;
     }
 }
 

@@ -6,6 +6,7 @@ mod files;
 mod hints;
 mod housekeeping;
 mod inbox;
+mod melodies;
 mod parent;
 
 use std::sync::Arc;
@@ -20,5 +21,6 @@ pub(crate) fn start(state: &Arc<State>) {
     tokio::spawn(files::follow(Arc::clone(state)));
     tokio::spawn(hints::keep(Arc::clone(state)));
     tokio::spawn(inbox::ask(Arc::clone(state)));
+    tokio::spawn(melodies::judge(Arc::clone(state)));
     tokio::spawn(housekeeping::tidy(Arc::clone(state)));
 }

@@ -11,6 +11,7 @@ mod editing;
 mod files;
 mod inbox;
 mod lifecycle;
+mod melody;
 mod restart;
 mod sessions;
 mod wire;

@@ -5,7 +5,7 @@ use podium_harness::TestEnvironment;
 #[test]
 fn bash_takes_the_completions_and_knows_the_programs_afterwards() {
     let environment = TestEnvironment::new();
-    for program in ["podium", "imi", "jelmore"] {
+    for program in ["podium", "imi", "jelmore", "bb"] {
         let check =
             format!("set -eu; script=$({program} completions bash); eval \"$script\"; complete -p {program}");
         let said = environment.program("bash").args(["--norc", "-c", &check]).run().success();
@@ -44,6 +44,7 @@ fn the_functions_of_other_shells_are_what_those_shells_take() {
             ["imi", "completions"],
             ["podium", "completions"],
             ["jelmore", "completions"],
+            ["bb", "completions"],
         ] {
             let script = environment.program(words[0]).args([words[1], shell]).run().success();
             let file = environment.root().join("script");

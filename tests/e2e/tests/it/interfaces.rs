@@ -158,7 +158,7 @@ fn usage_errors_exit_with_2_in_the_form_that_was_asked_for() {
 #[test]
 fn help_and_version_need_no_daemon() {
     let environment = TestEnvironment::new();
-    for program in ["podium", "imi", "jelmore"] {
+    for program in ["podium", "imi", "jelmore", "bb"] {
         for option in ["--help", "--version", "-h"] {
             let said = environment.program(program).arg(option).run().success();
             assert!(said.contains(program), "{program} {option}: {said}");
@@ -231,6 +231,12 @@ fn values_that_can_never_be_right_are_usage_and_what_depends_on_the_state_is_not
         (2, "jelmore", &["sessions", "list", "--limit", "0"]),
         (2, "jelmore", &["sessions", "list", "--status", "odd"]),
         (2, "jelmore", &["inbox", "ask", " "]),
+        (2, "jelmore", &["listen", "--workers", "0"]),
+        (2, "bb", &["publish", "deploy"]),
+        (2, "bb", &["publish", "deploy.finished", "--data", "[1]"]),
+        (2, "bb", &["publish", "task.assigned", "--data", "{\"id\":\"t\"}"]),
+        (2, "bb", &["replay", "--from-seq", "2", "--to-seq", "1"]),
+        (1, "bb", &["publish", "worktree.created"]),
         (2, "podium", &["config", "set", "claims.heartbeat_seconds", "soon"]),
         (2, "podium", &["events", "tail", "--from-seq", "first"]),
         (3, "imi", &["remove", "trunk-main", "--force"]),
@@ -239,6 +245,9 @@ fn values_that_can_never_be_right_are_usage_and_what_depends_on_the_state_is_not
         (4, "podium", &["artifacts", "list", "--repo", "/no/such/folder"]),
         (4, "podium", &["config", "get", "no.such"]),
         (4, "jelmore", &["sessions", "show", "00000000-0000-7000-8000-000000000000"]),
+        (4, "bb", &["show", "999999"]),
+        (4, "bb", &["types", "no.such"]),
+        (4, "bb", &["dlq", "retry", "no-such"]),
         (4, "jelmore", &["start", "nosuch", "--prompt", "x"]),
     ];
     let wrong: Vec<String> = table

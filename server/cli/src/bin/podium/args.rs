@@ -3,10 +3,13 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use podium_cli::bb::{BbArgs, TailArgs};
 use podium_cli::completions::CompletionsArgs;
 use podium_cli::imi::ImiArgs;
 use podium_cli::jelmore::JelmoreArgs;
 use podium_cli::parse::OutputArgs;
+
+use crate::pit::args::RunsCommand;
 
 /// Many AI agents, one git repository, nobody tramples on anybody.
 #[derive(Debug, Parser)]
@@ -73,6 +76,16 @@ Examples:
     /// Stored answers and files: search, get, list
     #[command(subcommand)]
     Artifacts(ArtifactsCommand),
+    /// Melodies, the workflow files: run, validate, show, list, fmt, graph, save
+    #[command(subcommand)]
+    Melody(crate::melody::MelodyCommand),
+    /// Runs of melodies: list, show, follow, control
+    #[command(subcommand)]
+    Runs(RunsCommand),
+    /// Models, providers and agents that runs and sessions use
+    #[command(after_help = "Example:
+  podium pool")]
+    Pool,
     /// The event log
     #[command(subcommand)]
     Events(EventsCommand),
@@ -92,6 +105,8 @@ Examples:
     Imi(ImiArgs),
     /// The command line `jelmore`: AI sessions
     Jelmore(JelmoreArgs),
+    /// The command line `bb`: events and queues of tasks
+    Bb(BbArgs),
 }
 
 #[derive(Debug, Args)]
@@ -274,19 +289,6 @@ Examples:
   podium events tail --from-seq 0 --until-now   the whole log
   podium events tail --type 'worktree.*'")]
     Tail(TailArgs),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct TailArgs {
-    /// Start behind this event [default: only what is new]
-    #[arg(long, value_name = "N")]
-    pub(crate) from_seq: Option<u64>,
-    /// Stop at the newest event of now
-    #[arg(long)]
-    pub(crate) until_now: bool,
-    /// Only events of this type; a trailing .* takes all below; may be given several times
-    #[arg(long = "type", value_name = "TYPE")]
-    pub(crate) types: Vec<String>,
 }
 
 #[derive(Debug, Args)]

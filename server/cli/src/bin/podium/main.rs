@@ -10,7 +10,9 @@ mod health;
 mod language_server;
 mod logs;
 mod mcp;
+mod melody;
 mod models;
+mod pit;
 mod setup;
 mod try_out;
 mod uninstall;
@@ -20,9 +22,11 @@ use std::process::ExitCode;
 use podium_cli::context::{Context, block_on};
 use podium_cli::output::{Ending, Output};
 use podium_cli::parse::parse;
-use podium_cli::{completions, imi, jelmore};
+use podium_cli::{bb, completions, imi, jelmore};
 
 use args::{Command, DaemonCommand, PodiumCli};
+use melody::MelodyCommand;
+use pit::args::RunsCommand;
 
 fn main() -> ExitCode {
     let cli = match parse::<PodiumCli>(std::env::args_os().collect()) {
@@ -53,7 +57,11 @@ fn run(cli: PodiumCli) -> ExitCode {
 fn output_for(command: &Command, output: Output) -> Output {
     match command {
         Command::Jelmore(args) => jelmore::output_for(&args.command, output),
+        Command::Bb(args) => bb::output_for(&args.command, output),
         Command::Events(_) => output.streaming(),
+        Command::Melody(MelodyCommand::Run(_)) | Command::Runs(RunsCommand::Watch { .. }) => {
+            output.streaming()
+        }
         Command::Daemon(args) if matches!(args.command, Some(DaemonCommand::Logs(_))) => output.streaming(),
         _ => output,
     }
@@ -67,7 +75,10 @@ async fn dispatch(context: &Context, command: Command) -> Ending {
         Command::Config(command) => config::run(context, command).await,
         Command::Models(command) => models::run(context, command).await,
         Command::Artifacts(command) => artifacts::run(context, command).await,
+        Command::Runs(command) => pit::runs(context, command).await,
+        Command::Pool => pit::pool(context).await,
         Command::Events(command) => events::run(context, command).await,
+        Command::Melody(command) => melody::run(context, command).await,
         Command::Mcp(args) => mcp::run(context, args).await,
         Command::Setup(args) => setup::run(context, &args),
         Command::Uninstall(args) => uninstall::run(context, args).await,
@@ -75,6 +86,7 @@ async fn dispatch(context: &Context, command: Command) -> Ending {
         Command::Completions(shell) => completions::print::<PodiumCli>(context, "podium", &shell).await,
         Command::Imi(args) => imi::run(context, args).await,
         Command::Jelmore(args) => jelmore::run(context, args).await,
+        Command::Bb(args) => bb::run(context, args).await,
         // Answered by `run`, which gives them the whole process.
         Command::Lsp(_) | Command::RunAgent => Ok(0),
     }
@@ -90,6 +102,7 @@ mod tests {
         PodiumCli::command().debug_assert();
         imi::ImiCli::command().debug_assert();
         jelmore::JelmoreCli::command().debug_assert();
+        bb::BbCli::command().debug_assert();
     }
 
     #[test]
@@ -109,6 +122,8 @@ mod tests {
             &["daemon", "logs", "-n", "3"],
             &["imi", "feat", "x", "--agent-id", "a"],
             &["imi", "list", "--all"],
+            &["bb", "publish", "deploy.finished"],
+            &["bb", "dlq", "list"],
             &["jelmore", "inbox", "list"],
             &["jelmore", "inbox", "answer", "q", "allow"],
             &["jelmore", "sessions", "resume", "s", "--from-seq", "4"],
@@ -116,7 +131,12 @@ mod tests {
             &["models", "fetch"],
             &["artifacts", "search", "x"],
             &["events", "tail", "--until-now"],
+            &["melody", "run", "m.melody.toml", "--input", "a=b"],
+            &["runs", "show", "r"],
+            &["runs", "metrics", "--prometheus"],
+            &["pool"],
             &["config", "set", "k", "v"],
+            &["melody", "validate", "x.melody.toml"],
             &["try", "--keep"],
             &["doctor"],
         ] {
@@ -124,7 +144,7 @@ mod tests {
                 // Behind an option that takes a value it would be that value.
                 if at > 0
                     && line[at - 1].starts_with('-')
-                    && !matches!(line[at - 1], "--all" | "--until-now" | "--keep")
+                    && !matches!(line[at - 1], "--all" | "--until-now" | "--keep" | "--prometheus")
                 {
                     continue;
                 }
@@ -139,7 +159,7 @@ mod tests {
         let name = format!("{prefix}{}", command.get_name());
         *out += &format!("## {name}\n{}\n", command.render_help());
         for sub in command.get_subcommands().cloned().collect::<Vec<_>>() {
-            if !sub.is_hide_set() && !matches!(sub.get_name(), "imi" | "jelmore") {
+            if !sub.is_hide_set() && !matches!(sub.get_name(), "bb" | "imi" | "jelmore") {
                 help(sub, &format!("{name} "), out);
             }
         }
@@ -159,6 +179,7 @@ mod tests {
             ("help_podium", help_of::<PodiumCli>()),
             ("help_imi", help_of::<imi::ImiCli>()),
             ("help_jelmore", help_of::<jelmore::JelmoreCli>()),
+            ("help_bb", help_of::<bb::BbCli>()),
         ] {
             insta::assert_snapshot!(name, text);
         }
