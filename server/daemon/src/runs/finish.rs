@@ -47,12 +47,18 @@ async fn try_finish(daemon: &Arc<Daemon>, session: &str, until: Until) -> Result
     if !until.is_reached(info.status, info.reason.as_deref()) {
         return Ok(false);
     }
-    row.state = RunState::Finishing;
-    rows::save(&daemon.store, &row).await?;
-    let left = end_agent(daemon, session).await?;
-    let delivered = deliver(daemon, &row, info.status).await;
-    row.outcome = outcome(info.status, delivered);
-    row.outcome.problem = row.outcome.problem.or(left);
+    // Without its claim nothing can be delivered: what an earlier daemon delivered before it gave the claim back stands.
+    let is_delivered = row.state == RunState::Finishing && row.outcome.status == Some(info.status);
+    if !is_delivered {
+        row.state = RunState::Finishing;
+        row.outcome = Outcome::default();
+        rows::save(&daemon.store, &row).await?;
+        let left = end_agent(daemon, session).await?;
+        let delivered = deliver(daemon, &row, info.status).await;
+        row.outcome = outcome(info.status, delivered);
+        row.outcome.problem = row.outcome.problem.or(left);
+        rows::save(&daemon.store, &row).await?;
+    }
     row.outcome.released = give_back(daemon, &row).await?;
     row.state = RunState::Ended;
     rows::save(&daemon.store, &row).await?;

@@ -95,7 +95,8 @@ fn each_task_is_done_once_whatever_is_killed_in_the_middle() {
     assert_eq!(
         (&end["status"], second.finish()),
         (&json!("empty"), Some(0)),
-        "{end:#}\n{}",
+        "{end:#}\n{:#?}\n{}",
+        events(&environment, "task.failed"),
         environment.log()
     );
 
