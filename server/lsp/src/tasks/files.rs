@@ -40,7 +40,13 @@ pub(crate) async fn follow(state: Arc<State>) {
         state.files.notified().await;
         // The first look at a document says whether it has unsaved changes, so it is not put off.
         look(&state, &mut seen, false).await;
-        tokio::time::sleep(SETTLE).await;
+        let mut settled = std::pin::pin!(tokio::time::sleep(SETTLE));
+        loop {
+            tokio::select! {
+                () = &mut settled => break,
+                () = state.files.notified() => look(&state, &mut seen, false).await,
+            }
+        }
         look(&state, &mut seen, true).await;
     }
 }
