@@ -58,14 +58,19 @@ impl Syncer {
 
     /// A transaction is committed: its requesters are answered when the disk has it.
     pub(crate) fn committed(&self, commit: Synced) {
-        let left = match &self.queue {
-            Some(queue) => queue.send(commit).err().map(|unsent| unsent.0),
-            None => Some(commit),
+        // Without a queue SQLite has synced it. With one whose thread is gone nobody has, nor will.
+        let (commit, outcome) = match &self.queue {
+            None => (commit, Ok(())),
+            Some(queue) => match queue.send(commit) {
+                Ok(()) => return,
+                Err(unsent) => {
+                    self.broken.store(true, Ordering::Release);
+                    (unsent.0, Err("nothing syncs the log any more".to_owned()))
+                }
+            },
         };
-        if let Some(Synced { finishers, newest }) = left {
-            self.publish(newest);
-            finishers.into_iter().for_each(|finish| finish(Ok(())));
-        }
+        self.publish(commit.newest);
+        commit.finishers.into_iter().for_each(|finish| finish(outcome.clone()));
     }
 
     /// Tells the readers of the log.
